@@ -1,0 +1,31 @@
+// Recognises typed layers in an ONNX graph: operators with the Q/DQ nodes, biases and activations that belong to them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "frontend/onnx_graph.h"
+#include "ir/graph.h"
+
+namespace vaip::frontend {
+
+// A unit is a group of nodes that becomes one layer: it is claimed as a whole or not at all.
+struct Unit {
+  ir::Layer layer;                 // inputs/outputs refer to Recognition::graph
+  std::vector<std::size_t> nodes;  // indices into OnnxGraph::nodes, the anchor first
+};
+
+struct Recognition {
+  ir::Graph graph;                   // the values; every unit's layer, in topological order; the graph's inputs and outputs
+  std::vector<Unit> units;           // units[i].layer == graph.layers[i]
+  std::vector<std::string> reasons;  // per ONNX node: why it is in no unit, in words that say what to change; "" if it is
+};
+
+// Never throws for what it merely does not support (that is a reason); throws Error(invalid_model) for a broken model.
+Recognition recognise(const OnnxGraph& graph);
+
+// The graph of a claimed cluster: `graph` holds its nodes only, and each of them must be recognised.
+// Throws Error(internal) that names the first node that is not.
+ir::Graph lower(const OnnxGraph& graph);
+
+}  // namespace vaip::frontend

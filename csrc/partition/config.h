@@ -1,0 +1,71 @@
+// The configuration of a session: vaip_config.json (AMD's sections and ours) with the session's options on top.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <regex>
+#include <string>
+#include <vector>
+
+namespace vaip::partition {
+
+enum class Fallback : std::uint8_t {
+  allow,  // unclaimed nodes run on another execution provider
+  warn,   // the same, with a warning per session
+  error,  // unclaimed nodes are an error that lists them
+};
+
+enum class Numerics : std::uint8_t { onnx, xdna };
+
+struct NodeSelector {  // empty: matches nothing
+  std::vector<std::string> names;
+  std::vector<std::string> op_types;
+  std::vector<std::regex> patterns;  // searched in the node's name
+  std::vector<std::string> pattern_texts;
+};
+
+struct Config {
+  std::string source = "built-in defaults";  // the file that it was read from; named in errors
+
+  // AMD's part, interpreted
+  std::string target;           // the chosen entry of `targets`
+  bool quantized_pass = true;   // a pass that claims quantized layers is enabled (init + any vaip-pass_level1_dpu, ...)
+  bool enable_f32_to_bf16_conversion = false;
+
+  // ours ("vaip" section)
+  std::vector<std::string> op_types;  // empty: all that the recogniser knows; else only these ONNX op types
+  std::vector<std::string> dtypes;    // activation types that may be claimed, e.g. "uint8", "int8"
+  NodeSelector include;               // when not empty: only nodes that it selects
+  NodeSelector exclude;
+  std::int64_t minimum_nodes = 1;     // compute layers (not Q/DQ, not data movement) that a cluster must have
+  std::int64_t minimum_macs = 0;
+  Fallback fallback = Fallback::allow;
+  Numerics numerics = Numerics::onnx;
+
+  std::string device = "strix";       // a device name or the path of a device file
+  std::optional<int> rows, columns;   // the part of the array to use, where smaller than the device's
+  std::string stack = "vitisai";      // a stack profile's name or path
+  int num_threads = 0;                // host threads; 0: the default of the runtime
+
+  std::string cache_dir, cache_key;
+  std::string report_file, trace_file;
+  bool enable_cache_file_io_in_mem = true;
+  std::string encryption_key;
+  bool ai_analyzer_profiling = false, ai_analyzer_visualization = false;
+  std::string log_level;  // "", "error", "warning", "info", "debug"
+};
+
+// Reads and checks a file. `target` (may be empty) chooses among its targets.
+// Throws Error(invalid_config) naming file, JSON pointer and what was expected; Error(io) when it cannot be read.
+Config load_config(const std::string& path, const std::string& target = "");
+
+// The session's options on top of the file that `config_file` names (or the packaged defaults). Keys as in contracts;
+// case and underscores of AMD's camelCase spellings are accepted. Throws Error(invalid_config) for an unknown option or a
+// bad value; the message lists the known options and the nearest match.
+Config resolve_config(const std::map<std::string, std::string>& options);
+
+const std::string& default_config_json();  // the packaged vaip_config.json
+const std::string& config_schema_json();   // its JSON schema
+
+}  // namespace vaip::partition
