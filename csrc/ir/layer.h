@@ -21,10 +21,12 @@ inline constexpr ValueId kNoValue = -1;  // an optional input that is absent
 
 // Scalar functions R -> R, as ONNX defines them. alpha/beta are the operator's attributes of these names
 // (clip: alpha = min, beta = max; hard_sigmoid: max(0, min(1, alpha*x + beta)); leaky_relu, elu: alpha).
+// Quark's XINT8 flow puts a Mul by a constant behind some of them, which the device does not execute separately:
+// linear: alpha*x + beta; scaled_hard_sigmoid: beta * max(0, min(1, alpha*x + 0.5)).
 struct Activation {
   enum class Kind : std::uint8_t {
     none, relu, clip, leaky_relu, elu, sigmoid, hard_sigmoid, hard_swish, swish, tanh, gelu, gelu_tanh, softplus, mish,
-    exp, log, sqrt, reciprocal, neg, abs, erf, floor, ceil, round, sign, identity,
+    exp, log, sqrt, reciprocal, neg, abs, erf, floor, ceil, round, sign, identity, linear, scaled_hard_sigmoid,
   };
   Kind kind = Kind::none;
   double alpha = 0.0;

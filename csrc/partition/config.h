@@ -29,24 +29,30 @@ struct Config {
   std::string source = "built-in defaults";  // the file that it was read from; named in errors
 
   // AMD's part, interpreted
-  std::string target;           // the chosen entry of `targets`
-  bool quantized_pass = true;   // a pass that claims quantized layers is enabled (init + any vaip-pass_level1_dpu, ...)
+  std::string target;          // the chosen entry of `targets`
+  bool quantized_pass = true;  // a pass that claims quantized layers is enabled (init + any vaip-pass_level1_dpu, ...)
+  std::string passes_in_use;   // for reasons: "vaip_config.json: /passes" or ".../targets/0/pass"
   bool enable_f32_to_bf16_conversion = false;
+  std::string xclbin;  // the overlay's file name that chose the array, "" where none did
+  // AMD's thresholds, set with "compatibility": "amd" only.
+  std::optional<std::int64_t> minimum_num_of_conv;  // models with fewer convolutions stay on the CPU
+  std::optional<std::int64_t> dpu_subgraph_num;     // models that need more clusters stay on the CPU
 
   // ours ("vaip" section)
   std::vector<std::string> op_types;  // empty: all that the recogniser knows; else only these ONNX op types
-  std::vector<std::string> dtypes;    // activation types that may be claimed, e.g. "uint8", "int8"
+  std::vector<std::string> dtypes;    // activation types that may be claimed, e.g. "uint8", "int8"; empty: all
+  std::vector<std::string> layouts;   // of convolutions and poolings: "NCW", "NCHW", "NCDHW"; empty: all
   NodeSelector include;               // when not empty: only nodes that it selects
   NodeSelector exclude;
-  std::int64_t minimum_nodes = 1;     // compute layers (not Q/DQ, not data movement) that a cluster must have
+  std::int64_t minimum_nodes = 1;  // compute layers (not Q/DQ, not data movement) that a cluster must have
   std::int64_t minimum_macs = 0;
   Fallback fallback = Fallback::allow;
   Numerics numerics = Numerics::onnx;
 
-  std::string device = "strix";       // a device name or the path of a device file
-  std::optional<int> rows, columns;   // the part of the array to use, where smaller than the device's
-  std::string stack = "vitisai";      // a stack profile's name or path
-  int num_threads = 0;                // host threads; 0: the default of the runtime
+  std::string device = "strix";      // a device name or the path of a device file
+  std::optional<int> rows, columns;  // the part of the array to use, where smaller than the device's
+  std::string stack = "vitisai";     // a stack profile's name or path
+  int num_threads = 0;               // host threads; 0: the default of the runtime
 
   std::string cache_dir, cache_key;
   std::string report_file, trace_file;
@@ -61,8 +67,8 @@ struct Config {
 Config load_config(const std::string& path, const std::string& target = "");
 
 // The session's options on top of the file that `config_file` names (or the packaged defaults). Keys as in contracts;
-// case and underscores of AMD's camelCase spellings are accepted. Throws Error(invalid_config) for an unknown option or a
-// bad value; the message lists the known options and the nearest match.
+// case and underscores of AMD's camelCase spellings are accepted. Throws Error(invalid_config) for an unknown option or
+// a bad value; the message lists the known options and the nearest match.
 Config resolve_config(const std::map<std::string, std::string>& options);
 
 const std::string& default_config_json();  // the packaged vaip_config.json

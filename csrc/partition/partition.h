@@ -1,4 +1,5 @@
-// Which nodes run on the IPU: units filtered by configuration and device capability, grouped into maximal convex clusters.
+// Which nodes run on the IPU: units filtered by configuration and device capability, grouped into maximal convex
+// clusters.
 #pragma once
 
 #include <string>
@@ -13,7 +14,7 @@ namespace vaip::partition {
 struct Cluster {
   std::vector<std::size_t> nodes;  // indices into OnnxGraph::nodes, ascending
   std::size_t units = 0;
-  std::int64_t macs = 0;           // 0 where shapes are dynamic
+  std::int64_t macs = 0;  // 0 where shapes are dynamic
 };
 
 struct Unclaimed {

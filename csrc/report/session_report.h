@@ -1,4 +1,5 @@
-// What a session says of itself: the partition, the programs and their timing. One struct, one JSON shape, for all faces.
+// What a session says of itself: the partition, the programs and their timing. One struct, one JSON shape, for all
+// faces.
 #pragma once
 
 #include <cstdint>
@@ -19,18 +20,19 @@ struct NodeEntry {  // every node of the graph that the EP was given
 };
 
 struct ClusterEntry {
-  std::string name;            // onnxruntime's fused node name
+  std::string name;                                     // onnxruntime's fused node name
   std::vector<std::vector<std::int64_t>> input_shapes;  // of the program that was last compiled or run
-  sim::Timing timing;          // of that program; empty (cycles 0) while a dynamic cluster has not run yet
+  sim::Timing timing;  // of that program; empty (cycles 0) while a dynamic cluster has not run yet
   double compile_ms = 0;
   std::size_t arena_bytes = 0, packed_weight_bytes = 0;
-  int programs = 0;            // shapes compiled so far
+  int programs = 0;  // shapes compiled so far
 };
 
 struct SessionReport {
   std::uint64_t session_id = 0;
   std::string model;  // path, or "" when loaded from bytes
   std::string device, stack, config_source;
+  double clock_ghz = 0;  // of the device, also when nothing is claimed
   std::vector<NodeEntry> nodes;
   std::vector<ClusterEntry> clusters;
   std::vector<std::pair<std::string, frontend::TensorInfo>> shapes;  // name -> info, for AMD's shapeInfo
@@ -39,10 +41,15 @@ struct SessionReport {
 SessionReport start_report(const frontend::OnnxGraph& graph, const partition::Partition& partition,
                            const partition::Config& config);
 
-// `vaip run --json` of contracts without "host_ms"; adds "session_id", "stack", "config", "clusters".
+// `vaip run --json` of contracts without "host_ms"; adds "session_id", "stack", "config", "operators",
+// "clusters".
 std::string to_json(const SessionReport& report);
 
-// AMD's vitisai_ep_report.json (deviceStat, nodeStat, shapeInfo, subgraphStat), plus "reason" in the nodeStat of CPU nodes.
+// A program's timing without a session around it: "cycles", "latency_us", "host_cycles", "layers" as above, ...
+std::string to_json(const sim::Timing& timing);
+
+// AMD's vitisai_ep_report.json (deviceStat, nodeStat, shapeInfo, subgraphStat), plus "reason" in the nodeStat of CPU
+// nodes.
 std::string to_amd_json(const SessionReport& report);
 
 // "[Vitis AI EP] No. of Operators :   CPU     2   NPU   398  99.50%" and the line of subgraphs.

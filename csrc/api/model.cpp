@@ -1,0 +1,92 @@
+#include "api/model.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <filesystem>
+#include <utility>
+
+#include "api/guard.h"
+#include "api/unique_dequantize.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "frontend/protobuf_import.h"
+
+namespace vaip {
+namespace {
+
+std::shared_ptr<const Model::Impl> load(Span<const std::byte> bytes, const std::string& source,
+                                        const std::string& directory, const Options& options) {
+  auto impl = std::make_shared<Model::Impl>();
+  impl->source = source;
+  impl->config = partition::resolve_config(options);
+  impl->onnx = frontend::import_model(bytes, source.empty() ? "the model" : source, directory);
+  give_each_reader_its_dequantize(impl->onnx);
+  impl->recognition = frontend::recognise(impl->onnx);
+  impl->partition = partition::partition(impl->onnx, impl->recognition, impl->config);
+  if (impl->config.fallback == partition::Fallback::error && !impl->partition.unclaimed.empty()) {
+    fail(ErrorKind::unsupported, impl->partition.unclaimed.size(),
+         " nodes are not claimed by the IPU and fallback is \"error\":", impl->list_unclaimed());
+  }
+  return impl;
+}
+
+}  // namespace
+
+std::vector<TensorDesc> describe(const frontend::OnnxGraph& graph, const std::vector<std::string>& values) {
+  std::vector<TensorDesc> out;
+  for (const std::string& name : values) {
+    const auto found = graph.values.find(name);
+    const frontend::TensorInfo info = found == graph.values.end() ? frontend::TensorInfo{} : found->second;
+    out.push_back({name, std::string(ir::name(info.dtype)), info.shape});
+  }
+  return out;
+}
+
+std::string Model::Impl::list_unclaimed() const {
+  constexpr std::size_t kShown = 20;
+  std::string out;
+  for (std::size_t i = 0; i < std::min(kShown, partition.unclaimed.size()); ++i) {
+    const frontend::Node& node = onnx.nodes[partition.unclaimed[i].node];
+    out += "\n  " + frontend::display_name(node) + " (" + node.op_type + "): " + partition.unclaimed[i].reason;
+  }
+  if (partition.unclaimed.size() > kShown)
+    out += detail::concat("\n  and ", partition.unclaimed.size() - kShown, " more");
+  return out;
+}
+
+Model::Model(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+
+Model Model::from_file(const std::string& path, const Options& options) {
+  return guarded([&] {
+    const std::string text = json::read_text_file(path);
+    const Span<const std::byte> bytes(reinterpret_cast<const std::byte*>(text.data()), text.size());
+    return Model(load(bytes, path, std::filesystem::path(path).parent_path().string(), options));
+  });
+}
+
+Model Model::from_bytes(const void* data, std::size_t size, const Options& options) {
+  return guarded([&] {
+    if (data == nullptr && size != 0) fail(ErrorKind::invalid_argument, "from_bytes: data is null");
+    return Model(load({static_cast<const std::byte*>(data), size}, "", "", options));
+  });
+}
+
+std::vector<TensorDesc> Model::inputs() const { return describe(impl_->onnx, impl_->onnx.inputs); }
+std::vector<TensorDesc> Model::outputs() const { return describe(impl_->onnx, impl_->onnx.outputs); }
+
+std::string Model::partition_json() const {
+  return guarded([&] {
+    const std::size_t total = impl_->onnx.nodes.size(), cpu = impl_->partition.unclaimed.size();
+    nlohmann::ordered_json out = {{"nodes", {{"total", total}, {"ipu", total - cpu}, {"cpu", cpu}}},
+                                  {"subgraphs", impl_->partition.clusters.size()},
+                                  {"unclaimed", nlohmann::ordered_json::array()}};
+    for (const partition::Unclaimed& unclaimed : impl_->partition.unclaimed) {
+      const frontend::Node& node = impl_->onnx.nodes[unclaimed.node];
+      out["unclaimed"].push_back(
+          {{"name", frontend::display_name(node)}, {"op", node.op_type}, {"reason", unclaimed.reason}});
+    }
+    return out.dump(-1, ' ', false, json::Value::error_handler_t::replace);
+  });
+}
+
+}  // namespace vaip

@@ -1,0 +1,160 @@
+#include "device/device.h"
+
+#include <array>
+#include <cctype>
+#include <functional>
+#include <mutex>
+#include <utility>
+
+#include "base/error.h"
+#include "base/nearest.h"
+#include "device/document.h"
+#include "embedded.h"
+
+namespace vaip::device {
+namespace {
+
+constexpr std::string_view kDeviceFolder = "csrc/device/devices/";
+constexpr std::string_view kStackFolder = "csrc/device/stacks/";
+
+// "8700G", "hawk-point" and "Hawk Point" are as good as "8700g" and "hawk_point".
+std::string canonical(std::string_view name) {
+  std::string result;
+  for (const char c : name)
+    result += c == '-' || c == ' ' ? '_' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return result;
+}
+
+// What comes with VAIP, parsed once.
+template <typename T>
+using Library = std::map<std::string, std::shared_ptr<const T>>;
+
+template <typename T>
+Library<T> read_embedded(std::string_view folder, T (*read)(const json::Value&, const std::string&)) {
+  Library<T> library;
+  for (const embedded::File& file : embedded::files()) {
+    if (file.name.substr(0, folder.size()) != folder) continue;
+    const std::string name(file.name.substr(folder.size(), file.name.rfind('.') - folder.size()));
+    const std::string origin(file.name);
+    library[name] = std::make_shared<const T>(read(json::parse(file.text, origin), origin));
+  }
+  return library;
+}
+
+const Library<Device>& devices() {
+  static const Library<Device> library = read_embedded<Device>(kDeviceFolder, read_device);
+  return library;
+}
+
+const Library<Stack>& stacks() {
+  static const Library<Stack> library = read_embedded<Stack>(kStackFolder, read_stack);
+  return library;
+}
+
+template <typename T>
+std::vector<std::string> keys(const Library<T>& library) {
+  std::vector<std::string> result;
+  for (const auto& entry : library) result.push_back(entry.first);
+  return result;
+}
+
+bool is_path(const std::string& text) {
+  constexpr std::string_view kExtension = ".json";
+  const bool has_extension = text.size() > kExtension.size() &&
+                             text.compare(text.size() - kExtension.size(), kExtension.size(), kExtension) == 0;
+  return has_extension || text.find('/') != std::string::npos || text.find('\\') != std::string::npos;
+}
+
+[[noreturn]] void fail_unknown(const char* what, const std::string& name, const std::vector<std::string>& known) {
+  fail(ErrorKind::invalid_config, "unknown ", what, " '", name, "'", did_you_mean(name, known),
+       "; known: ", join(known), ", or the path of a .json file");
+}
+
+}  // namespace
+
+std::vector<std::string> names() { return keys(devices()); }
+std::vector<std::string> stack_names() { return keys(stacks()); }
+
+std::shared_ptr<const Device> load(const std::string& name_or_path) {
+  if (is_path(name_or_path)) return std::make_shared<const Device>(read_device(json::load(name_or_path), name_or_path));
+  const std::string wanted = canonical(name_or_path);
+  for (const auto& [name, device] : devices()) {
+    if (name == wanted) return device;
+    for (const std::string& alias : device->aliases)
+      if (canonical(alias) == wanted) return device;
+  }
+  fail_unknown("device", name_or_path, names());
+}
+
+std::shared_ptr<const Stack> load_stack(const std::string& name_or_path) {
+  if (is_path(name_or_path)) return std::make_shared<const Stack>(read_stack(json::load(name_or_path), name_or_path));
+  const auto found = stacks().find(canonical(name_or_path));
+  if (found == stacks().end()) fail_unknown("stack", name_or_path, stack_names());
+  return found->second;
+}
+
+std::string to_json(const Device& device) { return write(device).dump(2); }
+std::string to_json(const Stack& stack) { return write(stack).dump(2); }
+
+Device device_from_json(const std::string& text, const std::string& origin) {
+  return read_device(json::parse(text, origin), origin);
+}
+
+Stack stack_from_json(const std::string& text, const std::string& origin) {
+  return read_stack(json::parse(text, origin), origin);
+}
+
+Device with_overrides(Device device, const std::map<std::string, std::string>& overrides) {
+  const std::string origin = "device " + device.name;
+  return read_device(override_fields(write(std::move(device)), overrides, origin), origin);
+}
+
+Stack with_overrides(Stack stack, const std::map<std::string, std::string>& overrides) {
+  const std::string origin = "stack " + stack.name;
+  return read_stack(override_fields(write(std::move(stack)), overrides, origin), origin);
+}
+
+const Profile& Stack::profile(const std::string& generation) const {
+  const auto found = generations.find(generation);
+  if (found != generations.end()) return found->second;
+  std::vector<std::string> known;
+  for (const auto& entry : generations) known.push_back(entry.first);
+  fail(ErrorKind::invalid_config, "stack '", name, "' has no profile of device generation '", generation, "'; it has ",
+       join(known));
+}
+
+std::optional<MatmulChoice> find_matmul(const Device& device, Format a, Format b) {
+  // Each format with those that hold all of its values, narrowest first; the matrix unit takes float32 as bf16.
+  const auto widened = [](Format format) -> std::vector<Format> {
+    switch (format) {
+      case Format::int4:
+        return {Format::int4, Format::int8, Format::int16, Format::bf16};
+      case Format::int8:
+        return {Format::int8, Format::int16, Format::bf16};
+      case Format::int16:
+        return {Format::int16};
+      case Format::bf16:
+      case Format::f32:
+        return {Format::bf16};
+      case Format::bfp16:
+        return {Format::bfp16, Format::bf16};
+      case Format::int32:
+      case Format::int64:
+        return {};
+    }
+    return {};
+  };
+  std::optional<MatmulChoice> best;
+  for (const Format wide_a : widened(a)) {
+    for (const Format wide_b : widened(b)) {
+      const auto found = device.matmul.find(pair_key(wide_a, wide_b));
+      if (found == device.matmul.end()) continue;
+      const MatmulChoice choice{wide_a, wide_b, found->second};
+      if (wide_a == a && wide_b == b) return choice;
+      if (!best || choice.rate.macs_per_cycle > best->rate.macs_per_cycle) best = choice;
+    }
+  }
+  return best;
+}
+
+}  // namespace vaip::device

@@ -1,0 +1,72 @@
+// A software stack is data too: how good its kernels are, how it moves tiles, and what it costs to launch work.
+// Published measurements of one device differ by stack; each is a handful of numbers in stacks/*.json, per device
+// generation.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace vaip::device {
+
+// A kernel built on the matrix unit: cycles = MACs / (issue rate * issue_efficiency) + elements of the output tile *
+// (epilogue_cycles_per_element + its bytes through the load and store ports) + call_cycles.
+struct MatrixKernel {
+  double issue_efficiency = 0;             // of the device's macs_per_cycle, inside the inner loop
+  double epilogue_cycles_per_element = 0;  // SRS, loop nest fill and drain, per element of the output tile and call
+  double call_cycles = 0;
+};
+
+// Cycles of one core per element: of the output, for pools per window element, for reductions per input element.
+struct ElementKernels {
+  double add = 0, multiply = 0, divide = 0;
+  double relu = 0, nonlinear = 0;  // nonlinear: a table for 8 bits, a polynomial for 16
+  double max_pool = 0, average_pool = 0, reduce = 0, softmax = 0, resize = 0, requantize = 0;
+};
+
+struct Profile {
+  struct Kernels {
+    std::map<std::string, MatrixKernel> matmul;       // by pair_key(a, b); "default" for the others
+    std::map<std::string, MatrixKernel> convolution;  // the same
+    double depthwise_macs_per_cycle = 0;
+    ElementKernels elements_8bit, elements_16bit;  // 16 bits and wider
+    std::int64_t core_reserved_bytes = 0;          // stack and tables in a core's data memory
+  } kernels;
+  struct Dataflow {
+    bool adaptive = false;           // distribution, reuse and L2 residency are chosen per layer; else M over the rows,
+                                     // N over the columns, A and B streamed again for each block
+    bool m_over_columns = false;     // streaming dataflow: M over the columns and N over the rows instead
+    bool activations_in_l2 = false;  // between layers, where they fit
+    double activation_share = 0;     // of L2 that they may take
+    std::int64_t c_buffers = 1;      // of the output tile in a core
+    std::int64_t partial_sum_bytes = 0;  // of an output element between two steps over K; 0: the output's own type
+    std::int64_t staged_run_bytes = 0;   // depth over K that L2 stages: contiguous bytes read from DDR; 0: one tile
+    std::int64_t rows = 0, columns = 0;  // of the array that the stack's overlay uses; 0: all
+    std::int64_t element_rows = 0;       // rows that element-wise kernels use; 0: all
+  } dataflow;
+  struct Dispatch {
+    double host_call_us = 0;             // host work per call of a program
+    double launch_us = 0;                // from the host's submission to the array's first work and back
+    double layer_us = 0;                 // synchronisation and reconfiguration between layers
+    double quantize_ns_per_element = 0;  // host Q/DQ at a cluster's edge
+  } dispatch;
+};
+
+struct Stack {
+  std::string name, description;
+  std::map<std::string, Profile> generations;  // by Device::generation
+
+  std::map<std::string, std::string> sources;  // dotted path of a field -> where its number comes from
+
+  const Profile& profile(const std::string& generation) const;  // throws Error(invalid_config) when there is none
+};
+
+std::vector<std::string> stack_names();
+std::shared_ptr<const Stack> load_stack(const std::string& name_or_path);  // errors as device::load
+std::string to_json(const Stack& stack);
+Stack stack_from_json(const std::string& text, const std::string& origin);
+Stack with_overrides(Stack stack, const std::map<std::string, std::string>& overrides);
+
+}  // namespace vaip::device

@@ -1,0 +1,77 @@
+#include "ep/cluster_program.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "compiler/program.h"
+
+namespace vaip::ep {
+namespace {
+
+std::vector<ir::Shape> shapes_of(const ir::Graph& graph, const std::vector<ir::ValueId>& values) {
+  std::vector<ir::Shape> shapes;
+  shapes.reserve(values.size());
+  for (const ir::ValueId id : values) shapes.push_back(graph.value(id).shape);
+  return shapes;
+}
+
+bool all_empty(const std::vector<ir::Shape>& shapes) {
+  return std::all_of(shapes.begin(), shapes.end(), [](const ir::Shape& s) { return ir::element_count(s) == 0; });
+}
+
+}  // namespace
+
+std::shared_ptr<const ClusterProgram> compile_cluster(const ir::Graph& graph,
+                                                      const std::vector<ir::Shape>& input_shapes,
+                                                      const Target& target) {
+  const auto start = std::chrono::steady_clock::now();
+  ir::Graph bound = ir::bind_shapes(graph, input_shapes);
+  auto result = std::make_shared<ClusterProgram>();
+  result->input_shapes = input_shapes;
+  result->output_shapes = shapes_of(bound, bound.outputs);
+  if (!all_empty(result->output_shapes)) {
+    compiler::Program program =
+        compiler::compile(std::move(bound), {target.device, target.stack, target.rows, target.columns});
+    result->executor.emplace(program.graph, target.executor);
+    result->timing = std::move(program.timing);
+  }
+  result->compile_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  return result;
+}
+
+std::shared_ptr<const ClusterProgram> ProgramCache::find(Span<const std::int64_t> key) const {
+  const std::shared_lock lock(mutex_);
+  for (const auto& entry : entries_) {
+    if (std::equal(key.begin(), key.end(), entry->key.begin(), entry->key.end())) {
+      entry->last_use.store(++uses_, std::memory_order_relaxed);
+      return entry->program;
+    }
+  }
+  return nullptr;
+}
+
+std::shared_ptr<const ClusterProgram> ProgramCache::find_or_compile(Span<const std::int64_t> key,
+                                                                    const Compile& compile) {
+  if (auto program = find(key)) return program;
+  const std::lock_guard compiling(compile_mutex_);
+  if (auto program = find(key)) return program;  // another thread compiled it while we waited
+
+  auto entry = std::make_unique<Entry>();
+  entry->key.assign(key.begin(), key.end());
+  entry->program = compile(key);
+  entry->last_use = ++uses_;
+  const std::shared_ptr<const ClusterProgram> program = entry->program;
+  const std::unique_lock lock(mutex_);
+  if (entries_.size() < kCapacity) {
+    entries_.push_back(std::move(entry));
+  } else {
+    auto oldest = std::min_element(entries_.begin(), entries_.end(), [](const auto& a, const auto& b) {
+      return a->last_use.load(std::memory_order_relaxed) < b->last_use.load(std::memory_order_relaxed);
+    });
+    *oldest = std::move(entry);
+  }
+  return program;
+}
+
+}  // namespace vaip::ep

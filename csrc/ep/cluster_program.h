@@ -1,0 +1,66 @@
+// A cluster compiled for concrete input shapes, and the bounded set of those that a dynamic cluster has met.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <vector>
+
+#include "base/span.h"
+#include "device/device.h"
+#include "ir/graph.h"
+#include "runtime/executor.h"
+#include "sim/timing.h"
+
+namespace vaip::ep {
+
+// What every cluster of a session is compiled with.
+struct Target {
+  std::shared_ptr<const device::Device> device;
+  std::shared_ptr<const device::Stack> stack;
+  std::optional<int> rows, columns;
+  runtime::ExecutorOptions executor;
+};
+
+struct ClusterProgram {
+  std::vector<ir::Shape> input_shapes, output_shapes;  // in the order of the graph's inputs and outputs
+  sim::Timing timing;                                  // no cycles where no output has an element
+  std::optional<runtime::Executor> executor;           // absent in that case: there is nothing to compute
+  double compile_ms = 0;
+};
+
+// graph: of the cluster; dimensions may be dynamic. input_shapes: static. Throws Error that names what cannot be
+// compiled.
+std::shared_ptr<const ClusterProgram> compile_cluster(const ir::Graph& graph,
+                                                      const std::vector<ir::Shape>& input_shapes, const Target& target);
+
+// Programs by input shapes. Any number of threads may look up at once; a shape that is new is compiled by one of them
+// while those that need another shape go on. Beyond kCapacity the program that has not been used for longest goes.
+class ProgramCache {
+ public:
+  static constexpr std::size_t kCapacity = 64;
+  using Compile = std::function<std::shared_ptr<const ClusterProgram>(Span<const std::int64_t> key)>;
+
+  // key: the inputs' dimensions, one after the other, each behind its rank. Looking up allocates nothing.
+  std::shared_ptr<const ClusterProgram> find_or_compile(Span<const std::int64_t> key, const Compile& compile);
+
+ private:
+  struct Entry {
+    std::vector<std::int64_t> key;
+    std::shared_ptr<const ClusterProgram> program;
+    std::atomic<std::uint64_t> last_use{0};
+  };
+  std::shared_ptr<const ClusterProgram> find(Span<const std::int64_t> key) const;
+
+  mutable std::shared_mutex mutex_;  // of entries_
+  std::mutex compile_mutex_;
+  std::vector<std::unique_ptr<Entry>> entries_;
+  mutable std::atomic<std::uint64_t> uses_{0};
+};
+
+}  // namespace vaip::ep

@@ -1,0 +1,31 @@
+#include "ep/options.h"
+
+#include <string_view>
+
+#include "ort/handles.h"
+#include "ort/status.h"
+
+namespace vaip::ep {
+
+ProviderOptions select_options(const std::map<std::string, std::string>& session_entries) {
+  constexpr std::string_view kPrefix = "ep.vitisaiep.";  // onnxruntime writes the provider's name in lower case
+  ProviderOptions options;
+  for (const auto& [key, value] : session_entries) {
+    if (key.compare(0, kPrefix.size(), kPrefix) == 0) {
+      const std::string name = key.substr(kPrefix.size());
+      // providers=[("VitisAIEP", {"device_id": ...})] chooses among the OrtEpDevices: onnxruntime's own option.
+      if (name != "device_id") options.entries.emplace(name, value);
+    } else if (key == "ep.context_enable") {
+      options.make_ep_context = value == "1";
+    }
+  }
+  return options;
+}
+
+ProviderOptions read_options(const OrtSessionOptions& session_options) {
+  OrtKeyValuePairs* entries = nullptr;
+  ort::check(ort::api().GetSessionOptionsConfigEntries(&session_options, &entries));
+  return select_options(ort::KeyValuePairs(entries).to_map());
+}
+
+}  // namespace vaip::ep

@@ -1,0 +1,231 @@
+#include "ep/provider.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "device/device.h"
+#include "ep/compiled_node.h"
+#include "ep/factory.h"
+#include "ep/options.h"
+#include "ep/profiler.h"
+#include "ep/session_files.h"
+#include "frontend/ort_import.h"
+#include "frontend/recognise.h"
+#include "ort/status.h"
+#include "partition/partition.h"
+
+namespace vaip::ep {
+namespace {
+
+// Names a graph of the model across calls, whose OrtGraph objects differ: by where it is nested and what it yields.
+std::string graph_key(const OrtGraph& graph, const frontend::OnnxGraph& content) {
+  const char* name = nullptr;
+  ort::check(ort::api().Graph_GetName(&graph, &name));
+  std::string key = name != nullptr ? name : "";
+  const OrtNode* parent = nullptr;
+  ort::check(ort::api().Graph_GetParentNode(&graph, &parent));
+  if (parent != nullptr) {
+    for (const std::string& output : frontend::output_names(*parent)) key += "<" + output;
+  }
+  for (const std::string& output : content.outputs) key += ">" + output;
+  return key;
+}
+
+std::string model_path(const OrtGraph& graph) {
+  const char* path = nullptr;
+  ort::check(ort::api().Graph_GetModelPath(&graph, &path));
+  return path != nullptr ? path : "";
+}
+
+std::string node_name(const OrtNode& node) {
+  const char* name = nullptr;
+  ort::check(ort::api().Node_GetName(&node, &name));
+  return name != nullptr ? name : "";
+}
+
+void fuse(OrtEpGraphSupportInfo& claims, const std::vector<const OrtNode*>& nodes) {
+  OrtNodeFusionOptions options{};
+  options.ort_version_supported = ort::kStructVersion;
+  options.drop_constant_initializers = true;  // Compile copies what it needs
+  ort::check(ort::ep_api().EpGraphSupportInfo_AddNodesToFuse(&claims, nodes.data(), nodes.size(), &options));
+}
+
+// Whether what this provider claimed in an earlier call is fused in the graph by now.
+bool claimed_before(const frontend::OrtImport& import) {
+  return std::find(import.providers.begin(), import.providers.end(), kProviderName) != import.providers.end();
+}
+
+// "Hardmax `pick`: why not"; some reasons begin like that already.
+std::string reason_line(const report::NodeEntry& node) {
+  const std::string output = node.outputs.empty() ? "" : node.outputs.front();
+  const std::string name = node.name.empty() ? node.op_type + "(" + output + ")" : node.name;
+  const std::string label = node.op_type + " `" + name + "`: ";
+  return node.reason.compare(0, label.size(), label) == 0 ? node.reason : label + node.reason;
+}
+
+std::string first_reason(const report::SessionReport& report) {
+  for (const report::NodeEntry& node : report.nodes) {
+    if (!node.reason.empty()) return reason_line(node);
+  }
+  return "none is given";
+}
+
+std::string unclaimed_lines(const std::vector<report::NodeEntry>& nodes) {
+  std::string lines;
+  for (const report::NodeEntry& node : nodes) {
+    if (!node.claimed) lines += "\n  " + reason_line(node);
+  }
+  return lines;
+}
+
+Target make_target(const partition::Config& config) {
+  Target target;
+  target.device = device::load(config.device);
+  target.stack = device::load_stack(config.stack);
+  target.rows = config.rows;
+  target.columns = config.columns;
+  target.executor.num_threads = config.num_threads;
+  return target;
+}
+
+}  // namespace
+
+Provider::Provider(const OrtSessionOptions& session_options, const OrtLogger* logger)
+    : OrtEp{}, logger_(logger), record_(SessionRegistry::instance().open()) {
+  ort_version_supported = ort::kStructVersion;
+  GetName = [](const OrtEp*) noexcept { return kProviderName; };
+  GetCapability = [](OrtEp* self, const OrtGraph* graph, OrtEpGraphSupportInfo* claims) noexcept {
+    return ort::guard([&] { static_cast<Provider*>(self)->get_capability(*graph, *claims); });
+  };
+  Compile = [](OrtEp* self, const OrtGraph** graphs, const OrtNode** fused, size_t count, OrtNodeComputeInfo** compiled,
+               OrtNode**) noexcept {
+    return ort::guard([&] { static_cast<Provider*>(self)->compile({graphs, count}, {fused, count}, compiled); });
+  };
+  ReleaseNodeComputeInfos = [](OrtEp*, OrtNodeComputeInfo** compiled, size_t count) noexcept {
+    for (size_t i = 0; i < count; ++i) delete static_cast<CompiledNode*>(compiled[i]);
+  };
+  OnRunStart = [](OrtEp* self, const OrtRunOptions*) noexcept -> OrtStatus* {
+    auto& provider = *static_cast<Provider*>(self);
+    if (provider.finished_.load(std::memory_order_acquire)) return nullptr;
+    return ort::guard([&] { provider.finish_initialization(); });  // before 1.27: see OnSessionInitializationEnd
+  };
+  OnSessionInitializationEnd = [](OrtEp* self) noexcept {
+    return ort::guard([&] { static_cast<Provider*>(self)->finish_initialization(); });
+  };
+  CreateProfiler = [](OrtEp*, OrtEpProfilerImpl** profiler) noexcept {
+    return ort::guard([&] { *profiler = std::make_unique<Profiler>().release(); });
+  };
+  try {
+    configure(session_options);
+  } catch (...) {
+    configuration_error_ = std::current_exception();
+  }
+}
+
+Provider::~Provider() {
+  try {
+    // Dynamic clusters have met their shapes since the reports were first written.
+    if (finished_ && configuration_error_ == nullptr) write_session_files(config_, record_->snapshot());
+  } catch (const std::exception& error) {
+    logger_.error(std::string("VitisAIEP: the session's reports were not updated: ") + error.what());
+  }
+  SessionRegistry::instance().close(record_->id());
+}
+
+void Provider::configure(const OrtSessionOptions& session_options) {
+  const ProviderOptions options = read_options(session_options);
+  config_ = partition::resolve_config(options.entries);
+  target_ = std::make_shared<const Target>(make_target(config_));
+  if (options.make_ep_context) {
+    fail(ErrorKind::unsupported,
+         "VitisAIEP does not make EPContext models: unset the session option ep.context_enable ",
+         "(compiling needs no cache: it takes milliseconds)");
+  }
+}
+
+void Provider::get_capability(const OrtGraph& graph, OrtEpGraphSupportInfo& claims) {
+  const frontend::OrtImport import = frontend::import_graph(graph, frontend::Constants::borrow);
+  if (configuration_error_ != nullptr) {
+    // One claimed node makes onnxruntime call Compile, which reports the error and ends the session's creation.
+    for (std::size_t i = 0; i < import.nodes.size(); ++i) {
+      if (!import.providers[i].empty() || import.graph.nodes[i].has_subgraph) continue;
+      return fuse(claims, {import.nodes[i]});
+    }
+    return;
+  }
+  const std::string key = graph_key(graph, import.graph);
+  graph_errors_.erase(key);
+  try {
+    claim_clusters(key, graph, import, claims);
+  } catch (const std::exception& error) {
+    graph_errors_[key] = std::current_exception();
+    logger_.error(std::string("VitisAIEP: ") + error.what());
+  }
+}
+
+void Provider::claim_clusters(const std::string& key, const OrtGraph& graph, const frontend::OrtImport& import,
+                              OrtEpGraphSupportInfo& claims) {
+  const frontend::Recognition recognition = frontend::recognise(import.graph);
+  const partition::Partition partition = partition::partition(import.graph, recognition, config_);
+  report::SessionReport report = report::start_report(import.graph, partition, config_);
+  report.model = model_path(graph);
+  const std::string unclaimed = unclaimed_lines(report.nodes);
+  record_->set_partition(key, std::move(report), claimed_before(import));
+
+  if (!partition.unclaimed.empty() && config_.fallback == partition::Fallback::error) {
+    fail(ErrorKind::unsupported, "VitisAIEP does not claim ", partition.unclaimed.size(), " of ", import.nodes.size(),
+         " nodes, and \"fallback\" is \"error\":", unclaimed);
+  }
+  if (!partition.unclaimed.empty() && config_.fallback == partition::Fallback::warn) {
+    logger_.warning("VitisAIEP does not claim these nodes; another execution provider runs them:" + unclaimed);
+  }
+  for (const partition::Cluster& cluster : partition.clusters) {
+    std::vector<const OrtNode*> nodes;
+    nodes.reserve(cluster.nodes.size());
+    for (const std::size_t index : cluster.nodes) nodes.push_back(import.nodes[index]);
+    fuse(claims, nodes);
+  }
+}
+
+void Provider::compile(Span<const OrtGraph* const> graphs, Span<const OrtNode* const> fused,
+                       OrtNodeComputeInfo** compiled) {
+  if (configuration_error_ != nullptr) std::rethrow_exception(configuration_error_);
+  std::vector<std::unique_ptr<CompiledNode>> nodes;
+  for (std::size_t i = 0; i < graphs.size(); ++i) {
+    const frontend::OrtImport import = frontend::import_graph(*graphs[i], frontend::Constants::copy);
+    nodes.push_back(std::make_unique<CompiledNode>(node_name(*fused[i]), frontend::lower(import.graph),
+                                                   frontend::input_names(*fused[i]), frontend::output_names(*fused[i]),
+                                                   target_, record_));
+  }
+  for (std::size_t i = 0; i < nodes.size(); ++i) compiled[i] = nodes[i].release();
+}
+
+void Provider::finish_initialization() {
+  const std::lock_guard lock(finish_mutex_);
+  if (finished_) return;
+  if (configuration_error_ != nullptr) std::rethrow_exception(configuration_error_);
+  if (!graph_errors_.empty()) std::rethrow_exception(graph_errors_.begin()->second);
+  const report::SessionReport report = record_->snapshot();
+  announce(report);
+  write_session_files(config_, report);
+  finished_.store(true, std::memory_order_release);
+}
+
+void Provider::announce(const report::SessionReport& report) const {
+  const std::string lines = report::console_lines(report);
+  if (config_.log_level == "info" || config_.log_level == "debug") {
+    std::fputs(lines.c_str(), stdout);  // where AMD's provider prints them
+    std::fflush(stdout);
+  } else {
+    logger_.info(lines.substr(0, lines.find_last_not_of('\n') + 1));
+  }
+  if (report.clusters.empty() && !report.nodes.empty()) {
+    logger_.warning("VitisAIEP claims no node of " + (report.model.empty() ? "the model" : report.model) +
+                    ": other execution providers run all of it. First reason: " + first_reason(report));
+  }
+}
+
+}  // namespace vaip::ep

@@ -1,0 +1,50 @@
+// One session's execution provider: which nodes it takes, what they are compiled to, and what the session says of it.
+#pragma once
+
+#include <atomic>
+#include <exception>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "ep/cluster_program.h"
+#include "ep/session_registry.h"
+#include "frontend/ort_import.h"
+#include "ort/api.h"
+#include "ort/logger.h"
+#include "partition/config.h"
+
+namespace vaip::ep {
+
+// Errors that the user has to see are kept until onnxruntime asks something whose failure ends the session's creation:
+//   CreateEp       failing makes Python's InferenceSession print a line and run the model on the CPU provider
+//   GetCapability  failing is logged, and the model runs on the CPU provider
+//   Compile, OnSessionInitializationEnd (onnxruntime >= 1.27), OnRunStart   failing reaches the caller
+class Provider : public OrtEp {
+ public:
+  Provider(const OrtSessionOptions& session_options, const OrtLogger* logger);
+  ~Provider();
+  Provider(const Provider&) = delete;
+  Provider& operator=(const Provider&) = delete;
+
+ private:
+  void configure(const OrtSessionOptions& session_options);
+  void get_capability(const OrtGraph& graph, OrtEpGraphSupportInfo& claims);
+  void claim_clusters(const std::string& key, const OrtGraph& graph, const frontend::OrtImport& import,
+                      OrtEpGraphSupportInfo& claims);
+  void compile(Span<const OrtGraph* const> graphs, Span<const OrtNode* const> fused, OrtNodeComputeInfo** compiled);
+  void finish_initialization();
+  void announce(const report::SessionReport& report) const;
+
+  const ort::Logger logger_;
+  const std::shared_ptr<SessionRecord> record_;
+  partition::Config config_;
+  std::shared_ptr<const Target> target_;
+  std::exception_ptr configuration_error_;
+  std::map<std::string, std::exception_ptr> graph_errors_;  // by graph key: a later, better look at a graph clears it
+  std::mutex finish_mutex_;
+  std::atomic<bool> finished_{false};
+};
+
+}  // namespace vaip::ep

@@ -1,0 +1,105 @@
+#include "ep/session_registry.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace vaip::ep {
+
+void SessionRecord::set_partition(const std::string& graph_key, report::SessionReport partition, bool claimed_before) {
+  const std::lock_guard lock(mutex_);
+  partition.session_id = id_;
+  const auto known =
+      std::find_if(partitions_.begin(), partitions_.end(), [&](const auto& entry) { return entry.first == graph_key; });
+  if (known == partitions_.end()) {
+    partitions_.emplace_back(graph_key, std::move(partition));
+    return;
+  }
+  if (claimed_before) {
+    std::vector<report::NodeEntry>& before = known->second.nodes;
+    std::copy_if(std::make_move_iterator(before.begin()), std::make_move_iterator(before.end()),
+                 std::back_inserter(partition.nodes), [](const report::NodeEntry& node) { return node.claimed; });
+  }
+  known->second = std::move(partition);
+}
+
+std::size_t SessionRecord::add_cluster(std::string name) {
+  const std::lock_guard lock(mutex_);
+  clusters_.push_back({std::move(name), nullptr, 0});
+  return clusters_.size() - 1;
+}
+
+void SessionRecord::set_program(std::size_t cluster, const std::shared_ptr<const ClusterProgram>& program) noexcept {
+  const std::lock_guard lock(mutex_);
+  clusters_[cluster].program = program;
+}
+
+void SessionRecord::count_program(std::size_t cluster) noexcept {
+  const std::lock_guard lock(mutex_);
+  ++clusters_[cluster].programs;
+}
+
+report::SessionReport SessionRecord::snapshot() const {
+  const std::lock_guard lock(mutex_);
+  report::SessionReport all;
+  if (!partitions_.empty()) {
+    // onnxruntime visits nested graphs first; the model's own graph comes last and is reported first.
+    all = partitions_.back().second;
+    for (auto it = partitions_.begin(); it != std::prev(partitions_.end()); ++it) {
+      const report::SessionReport& nested = it->second;
+      all.nodes.insert(all.nodes.end(), nested.nodes.begin(), nested.nodes.end());
+      all.shapes.insert(all.shapes.end(), nested.shapes.begin(), nested.shapes.end());
+    }
+  }
+  all.session_id = id_;
+  all.clusters.clear();
+  for (const Cluster& cluster : clusters_) {
+    report::ClusterEntry entry;
+    entry.name = cluster.name;
+    entry.programs = cluster.programs;
+    if (cluster.program != nullptr) {
+      const ClusterProgram& program = *cluster.program;
+      entry.input_shapes = program.input_shapes;
+      entry.timing = program.timing;
+      entry.compile_ms = program.compile_ms;
+      if (program.executor) {
+        entry.arena_bytes = program.executor->arena_bytes();
+        entry.packed_weight_bytes = program.executor->packed_weight_bytes();
+      }
+    }
+    all.clusters.push_back(std::move(entry));
+  }
+  return all;
+}
+
+SessionRegistry& SessionRegistry::instance() {
+  static auto& registry = *new SessionRegistry;
+  return registry;
+}
+
+std::shared_ptr<SessionRecord> SessionRegistry::open() {
+  const std::lock_guard lock(mutex_);
+  auto record = std::make_shared<SessionRecord>(++last_id_);
+  sessions_.emplace(record->id(), record);
+  return record;
+}
+
+void SessionRegistry::close(std::uint64_t id) noexcept {
+  const std::lock_guard lock(mutex_);
+  sessions_.erase(id);
+}
+
+std::vector<std::uint64_t> SessionRegistry::ids() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::uint64_t> all;
+  all.reserve(sessions_.size());
+  for (const auto& [id, record] : sessions_) all.push_back(id);
+  return all;
+}
+
+std::shared_ptr<SessionRecord> SessionRegistry::find(std::uint64_t id) const {
+  const std::lock_guard lock(mutex_);
+  const auto it = sessions_.find(id);
+  return it == sessions_.end() ? nullptr : it->second;
+}
+
+}  // namespace vaip::ep

@@ -1,0 +1,131 @@
+#include "frontend/recognise.h"
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+#include <utility>
+
+#include "frontend/activations.h"
+#include "frontend/rules.h"
+
+namespace vaip::frontend {
+namespace {
+
+// The newest opset whose changes to the operators below have been checked. (24 and 25 only added element types.)
+constexpr int kNewestOpset = 25;
+
+void apply_rule(UnitBuilder& unit) {
+  const Node& node = unit.node();
+  if (node.has_subgraph) unit.decline("control flow is not executed on the IPU");
+  const Rule rule = find_rule(node);
+  if (!rule) {
+    if (!node.domain.empty()) unit.decline("VAIP has no such layer on the IPU (domain ", node.domain, ")");
+    unit.decline("VAIP has no such layer on the IPU");
+  }
+  if (node.domain.empty() && node.since_version > kNewestOpset) {
+    unit.decline("opset version ", node.since_version, " is newer than the newest that VAIP knows, ", kNewestOpset);
+  }
+  rule(unit);
+}
+
+class Recogniser {
+ public:
+  explicit Recogniser(const OnnxGraph& graph) : workspace_(graph), reasons_(graph.nodes.size()) {}
+
+  Recognition run() && {
+    for (std::size_t i = 0; i < index().size(); ++i) {
+      if (!workspace_.covered(i) && !belongs_to_readers(i)) recognise_anchor(i);
+    }
+    // What is left of the DequantizeLinear nodes, and of the QuantizeLinear nodes of constants, is known only now that
+    // all their readers are.
+    for (std::size_t i = index().size(); i-- > 0;) {
+      if (belongs_to_readers(i)) recognise_leftover(i);
+    }
+    for (std::size_t i = 0; i < index().size(); ++i) {
+      if (workspace_.covered(i)) reasons_[i].clear();
+    }
+    return std::move(workspace_).finish(std::move(reasons_));
+  }
+
+ private:
+  const GraphIndex& index() const { return workspace_.index(); }
+
+  bool reads_constant(std::size_t i) const {
+    return has_input(index().node(i), 0) && index().constant(index().node(i).inputs[0]);
+  }
+  bool reads_folded_constant(std::size_t i) const {
+    if (!has_input(index().node(i), 0)) return false;
+    const auto producer = index().producer(index().node(i).inputs[0]);
+    return producer && is_quantize(index().node(*producer)) && reads_constant(*producer);
+  }
+  bool belongs_to_readers(std::size_t i) const {
+    return is_dequantize(index().node(i)) || (is_quantize(index().node(i)) && reads_constant(i));
+  }
+
+  // Builds a unit; the reason where it is declined.
+  std::optional<std::string> attempt(std::size_t anchor, const std::function<void(UnitBuilder&)>& build) {
+    try {
+      UnitBuilder unit(workspace_, anchor);
+      build(unit);
+      return std::nullopt;
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::unsupported) throw;
+      return error.what();
+    }
+  }
+
+  void recognise_anchor(std::size_t i) {
+    // Nodes that belong to the layer of a later one.
+    if (const auto product = find_gate(index(), i)) {
+      if (!attempt(*product, [i](UnitBuilder& unit) { rules::gate(unit, i); })) return;
+    }
+    if (const auto pool = rules::find_padded_pool(index(), i)) {
+      if (!attempt(*pool, apply_rule)) return;
+    }
+    if (const auto reason = attempt(i, apply_rule)) reasons_[i] = *reason;
+  }
+
+  // True where a value that the node makes is wanted as such, not only by units that took in the node.
+  bool wanted(std::size_t i) const {
+    const std::string& output = index().node(i).outputs[0];
+    const std::vector<std::size_t>& readers = index().consumers(output);
+    return index().escapes(output) || workspace_.read(output) ||
+           std::any_of(readers.begin(), readers.end(), [this](std::size_t r) { return !workspace_.covered(r); });
+  }
+
+  void recognise_leftover(std::size_t i) {
+    const Node& node = index().node(i);
+    if (node.outputs.empty()) reject(node, "has no output");
+    const bool covered = workspace_.covered(i);
+    if (covered && !wanted(i)) return;
+    if (!covered && (reads_constant(i) || reads_folded_constant(i))) {
+      reasons_[i] = label(node) + ": belongs to a constant that no claimed node reads";
+      return;
+    }
+    if (const auto reason = attempt(i, apply_rule)) reasons_[i] = *reason;
+  }
+
+  Workspace workspace_;
+  std::vector<std::string> reasons_;
+};
+
+}  // namespace
+
+Recognition recognise(const OnnxGraph& graph) { return Recogniser(graph).run(); }
+
+ir::Graph lower(const OnnxGraph& graph) {
+  Recognition recognition = recognise(graph);
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+    if (!recognition.reasons[i].empty()) {
+      fail(ErrorKind::internal, "a claimed node is not recognised in its cluster: ", recognition.reasons[i]);
+    }
+  }
+  const std::size_t written = recognition.graph.outputs.size();
+  if (written != graph.outputs.size()) {
+    fail(ErrorKind::internal, "a cluster has ", graph.outputs.size(), " outputs, its layers write ", written,
+         " of them");
+  }
+  return std::move(recognition.graph);
+}
+
+}  // namespace vaip::frontend

@@ -1,0 +1,61 @@
+// The recognition rules: which operators become which layers. A rule adds the layer's inputs and finishes the unit; it
+// declines with a reason what VAIP does not execute.
+#pragma once
+
+#include "frontend/unit_builder.h"
+
+namespace vaip::frontend {
+
+using Rule = void (*)(UnitBuilder& unit);
+
+// The rule of an operator; nullptr where VAIP has no such layer.
+Rule find_rule(const Node& node);
+
+namespace rules {
+
+// products: rules_product.cpp, QLinear forms: rules_qlinear.cpp
+void conv(UnitBuilder& unit);
+void gemm(UnitBuilder& unit);
+void matmul(UnitBuilder& unit);
+void qlinear_conv(UnitBuilder& unit);
+void qlinear_matmul(UnitBuilder& unit);
+// element-wise: rules_elementwise.cpp
+void arithmetic(UnitBuilder& unit);
+void activation(UnitBuilder& unit);
+void prelu(UnitBuilder& unit);
+void softmax(UnitBuilder& unit);
+void gate(UnitBuilder& unit, std::size_t sigmoid);  // anchored at the Mul; see find_gate()
+// windows and reductions: rules_reduce.cpp
+void pool(UnitBuilder& unit);
+// The Pad of zeros that alone feeds an AveragePool without pads: the two are one average that counts the padding.
+std::optional<std::size_t> find_padded_pool(const GraphIndex& index, std::size_t pad);
+void global_pool(UnitBuilder& unit);
+void reduce(UnitBuilder& unit);
+// data movement: rules_movement.cpp
+void concat(UnitBuilder& unit);
+void pad(UnitBuilder& unit);
+void reshape(UnitBuilder& unit);
+void flatten(UnitBuilder& unit);
+void squeeze(UnitBuilder& unit);  // and Unsqueeze
+void identity(UnitBuilder& unit);
+void transpose(UnitBuilder& unit);
+void slice(UnitBuilder& unit);
+void split(UnitBuilder& unit);
+// Resize and Upsample: rules_resize.cpp
+void resize(UnitBuilder& unit);
+void upsample(UnitBuilder& unit);
+// Q and DQ that belong to no other unit: rules_quantize.cpp
+void quantize(UnitBuilder& unit);
+void dequantize(UnitBuilder& unit);
+
+// What Conv and the pools have in common.
+struct Window {
+  ir::Shape kernel, strides, dilations, pads;
+  ir::ConvAttrs::AutoPad auto_pad = ir::ConvAttrs::AutoPad::notset;
+};
+Window read_window(const Node& node, const ir::Shape& default_kernel);
+
+ir::ConvAttrs read_conv(const UnitBuilder& unit, const ir::Value& x, const ir::Value& weight);
+
+}  // namespace rules
+}  // namespace vaip::frontend

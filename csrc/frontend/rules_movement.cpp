@@ -1,0 +1,109 @@
+// Layers that rearrange elements. What an operator took as an attribute in its early versions and takes as an input
+// since is read from whichever there is.
+#include "frontend/rules.h"
+
+namespace vaip::frontend::rules {
+namespace {
+
+std::vector<std::int64_t> integers(UnitBuilder& unit, const char* name, std::size_t input) {
+  if (const auto given = unit.constant_integers(input, name)) return *given;
+  return attribute(unit.node(), name, std::vector<std::int64_t>{});
+}
+
+void finish_reshape(UnitBuilder& unit, ir::ReshapeAttrs::Op op, std::vector<std::int64_t> spec,
+                    bool allow_zero = false) {
+  ir::ReshapeAttrs attrs;
+  attrs.op = op;
+  attrs.spec = std::move(spec);
+  attrs.allow_zero = allow_zero;
+  unit.add_activation(0);
+  unit.finish(std::move(attrs));
+}
+
+}  // namespace
+
+void concat(UnitBuilder& unit) {
+  const Node& node = unit.node();
+  if (!has_attribute(node, "axis")) reject(node, "has no axis");
+  if (node.inputs.empty()) reject(node, "has no inputs");
+  for (std::size_t i = 0; i < node.inputs.size(); ++i) unit.require_per_tensor(unit.add_operand(i));
+  unit.require_activation();
+  unit.finish(ir::ConcatAttrs{attribute(node, "axis", std::int64_t{0})});
+}
+
+void pad(UnitBuilder& unit) {
+  const Node& node = unit.node();
+  ir::PadAttrs attrs;
+  const std::string mode = attribute(node, "mode", "constant");
+  if (mode == "constant") {
+    attrs.mode = ir::PadAttrs::Mode::constant;
+  } else if (mode == "reflect") {
+    attrs.mode = ir::PadAttrs::Mode::reflect;
+  } else if (mode == "edge") {
+    attrs.mode = ir::PadAttrs::Mode::edge;
+  } else if (mode == "wrap") {
+    attrs.mode = ir::PadAttrs::Mode::wrap;
+  } else {
+    reject(node, "mode is '", mode, "'");
+  }
+  unit.add_activation(0);
+  attrs.pads = integers(unit, "pads", 1);
+  attrs.value = attribute(node, "value", 0.0F);
+  if (const auto value = unit.constant_reals(2, "constant_value")) {
+    if (value->size() != 1) reject(node, "constant_value is not a scalar");
+    attrs.value = (*value)[0];
+  }
+  if (const auto axes = unit.constant_integers(3, "axes")) attrs.axes = *axes;
+  unit.finish(std::move(attrs));
+}
+
+void reshape(UnitBuilder& unit) {
+  const auto shape = unit.constant_integers(1, "shape");
+  if (!shape) reject(unit.node(), "has no shape");
+  finish_reshape(unit, ir::ReshapeAttrs::Op::reshape, *shape,
+                 attribute(unit.node(), "allowzero", std::int64_t{0}) != 0);
+}
+
+void flatten(UnitBuilder& unit) {
+  finish_reshape(unit, ir::ReshapeAttrs::Op::flatten, {attribute(unit.node(), "axis", std::int64_t{1})});
+}
+
+void squeeze(UnitBuilder& unit) {
+  const bool removes = unit.node().op_type == "Squeeze";
+  std::vector<std::int64_t> axes = integers(unit, "axes", 1);
+  if (!removes && axes.empty() && !has_attribute(unit.node(), "axes") && !has_input(unit.node(), 1)) {
+    reject(unit.node(), "has no axes");
+  }
+  finish_reshape(unit, removes ? ir::ReshapeAttrs::Op::squeeze : ir::ReshapeAttrs::Op::unsqueeze, std::move(axes));
+}
+
+void identity(UnitBuilder& unit) { finish_reshape(unit, ir::ReshapeAttrs::Op::identity, {}); }
+
+void transpose(UnitBuilder& unit) {
+  unit.add_activation(0);
+  unit.finish(ir::TransposeAttrs{attribute(unit.node(), "perm", std::vector<std::int64_t>{})});
+}
+
+void slice(UnitBuilder& unit) {
+  ir::SliceAttrs attrs;
+  attrs.starts = integers(unit, "starts", 1);
+  attrs.ends = integers(unit, "ends", 2);
+  attrs.axes = integers(unit, "axes", 3);
+  attrs.steps = unit.constant_integers(4, "steps").value_or(std::vector<std::int64_t>{});
+  unit.add_activation(0);
+  unit.finish(std::move(attrs));
+}
+
+void split(UnitBuilder& unit) {
+  const Node& node = unit.node();
+  ir::SplitAttrs attrs;
+  attrs.axis = attribute(node, "axis", std::int64_t{0});
+  attrs.sizes = integers(unit, "split", 1);
+  const auto outputs = static_cast<std::int64_t>(node.outputs.size());
+  const std::int64_t parts = attribute(node, "num_outputs", outputs);
+  if (parts != outputs) reject(node, "num_outputs is ", parts, ", but it has ", outputs, " outputs");
+  unit.add_activation(0);
+  unit.finish(std::move(attrs));
+}
+
+}  // namespace vaip::frontend::rules

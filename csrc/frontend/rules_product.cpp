@@ -1,0 +1,107 @@
+// Convolutions and matrix products.
+#include "frontend/rules.h"
+
+namespace vaip::frontend::rules {
+namespace {
+
+using AutoPad = ir::ConvAttrs::AutoPad;
+
+AutoPad read_auto_pad(const Node& node) {
+  const std::string text = attribute(node, "auto_pad", "NOTSET");
+  if (text == "NOTSET" || text.empty()) return AutoPad::notset;
+  if (text == "VALID") return AutoPad::valid;
+  if (text == "SAME_UPPER") return AutoPad::same_upper;
+  if (text == "SAME_LOWER") return AutoPad::same_lower;
+  reject(node, "auto_pad is '", text, "'");
+}
+
+// A constant operand's scales may vary along the output's columns only: those of a row would have to be applied inside
+// the sum.
+void check_weight_axis(const UnitBuilder& unit, const ir::Value& weight, bool transposed) {
+  if (!weight.constant || !weight.quant || weight.quant->per_tensor()) return;
+  const int rank = static_cast<int>(weight.shape.size());
+  const int columns = transposed ? rank - 2 : rank - 1;
+  if (rank < 2 || weight.quant->axis != columns) {
+    unit.decline("weight `", weight.name, "` has per-channel parameters along axis ", weight.quant->axis,
+                 "; only its output channels' axis is supported");
+  }
+}
+
+// Adds a factor: quantized, a constant or not.
+ir::Value add_factor(UnitBuilder& unit, std::size_t input, bool may_be_per_channel) {
+  const ir::Value value = unit.add_operand(input);
+  if (value.constant && !value.quant) unit.decline("weight `", value.name, "` is float; quantize it");
+  if (!may_be_per_channel) unit.require_per_tensor(value);
+  return value;
+}
+
+}  // namespace
+
+Window read_window(const Node& node, const ir::Shape& default_kernel) {
+  Window window;
+  window.kernel = attribute(node, "kernel_shape", default_kernel);
+  const std::size_t rank = window.kernel.size();
+  window.strides = attribute(node, "strides", ir::Shape(rank, 1));
+  window.dilations = attribute(node, "dilations", ir::Shape(rank, 1));
+  window.pads = attribute(node, "pads", ir::Shape(2 * rank, 0));
+  window.auto_pad = read_auto_pad(node);
+  return window;
+}
+
+ir::ConvAttrs read_conv(const UnitBuilder& unit, const ir::Value& x, const ir::Value& weight) {
+  const std::size_t rank = weight.shape.size();
+  if (rank < 3 || rank > 5) unit.decline("a weight of rank ", rank, "; 1 to 3 spatial dimensions are supported");
+  if (x.shape.size() != rank) {
+    reject(unit.node(), "input ", ir::to_string(x.shape), " and weight ", ir::to_string(weight.shape),
+           " differ in rank");
+  }
+  if (weight.quant && !weight.quant->per_tensor() && weight.quant->axis != 0) {
+    unit.decline("weight `", weight.name, "` has per-channel parameters along axis ", weight.quant->axis,
+                 "; only the output channels' axis 0 is supported");
+  }
+  const Window window = read_window(unit.node(), ir::Shape(weight.shape.begin() + 2, weight.shape.end()));
+  ir::ConvAttrs attrs;
+  attrs.kernel = window.kernel;
+  attrs.strides = window.strides;
+  attrs.dilations = window.dilations;
+  attrs.pads = window.pads;
+  attrs.auto_pad = window.auto_pad;
+  attrs.groups = attribute(unit.node(), "group", std::int64_t{1});
+  return attrs;
+}
+
+void conv(UnitBuilder& unit) {
+  const ir::Value x = unit.add_activation(0);
+  const ir::Value weight = unit.add_weight(1);
+  unit.add_bias(2);
+  unit.finish(read_conv(unit, x, weight));
+}
+
+void gemm(UnitBuilder& unit) {
+  const Node& node = unit.node();
+  if (has_attribute(node, "broadcast")) unit.decline("opset versions before 7 are not supported");
+  ir::MatMulAttrs attrs;
+  attrs.transpose_a = attribute(node, "transA", std::int64_t{0}) != 0;
+  attrs.transpose_b = attribute(node, "transB", std::int64_t{0}) != 0;
+  attrs.alpha = attribute(node, "alpha", 1.0F);
+  attrs.beta = attribute(node, "beta", 1.0F);
+  const ir::Value a = add_factor(unit, 0, false);
+  const ir::Value b = add_factor(unit, 1, true);
+  if (a.shape.size() != 2 || b.shape.size() != 2) {
+    reject(node, "operands of shapes ", ir::to_string(a.shape), " and ", ir::to_string(b.shape), " are not matrices");
+  }
+  check_weight_axis(unit, b, attrs.transpose_b);
+  unit.require_activation();
+  unit.add_bias(2);
+  unit.finish(attrs);
+}
+
+void matmul(UnitBuilder& unit) {
+  add_factor(unit, 0, false);
+  check_weight_axis(unit, add_factor(unit, 1, true), false);
+  unit.require_activation();
+  unit.add_absent();
+  unit.finish(ir::MatMulAttrs{});
+}
+
+}  // namespace vaip::frontend::rules

@@ -1,0 +1,369 @@
+#include "frontend/unit_builder.h"
+
+#include <algorithm>
+#include <type_traits>
+
+#include "frontend/activations.h"
+#include "frontend/constants.h"
+
+namespace vaip::frontend {
+namespace {
+
+ir::Value tensor_value(const std::string& name, ir::DType dtype, const ir::Shape& shape,
+                       std::optional<ir::QuantParams> params) {
+  return {name, dtype, shape, std::move(params), std::nullopt};
+}
+
+ir::Value constant_value(const std::string& name, const TensorData& tensor, std::optional<ir::QuantParams> params) {
+  ir::Value value = tensor_value(name, tensor.dtype, tensor.shape, std::move(params));
+  value.constant = tensor.constant;
+  return value;
+}
+
+// Why a value that comes from no DequantizeLinear cannot be a layer's input, and what to do about it.
+std::string not_quantized(const GraphIndex& index, const std::string& value) {
+  const TensorInfo* info = index.info(value);
+  const ir::DType dtype = info ? info->dtype : ir::DType::undefined;
+  const std::string type(ir::name(dtype));
+  switch (dtype) {
+    case ir::DType::undefined:
+      return "comes from no DequantizeLinear; quantize it";
+    case ir::DType::f32:
+      return "is float; quantize it (no DequantizeLinear before it)";
+    case ir::DType::f16:
+    case ir::DType::bf16:
+    case ir::DType::f64:
+      return "is " + type + "; convert the model to float and quantize it";
+    default:
+      return "is " + type + "; tensors are read through a DequantizeLinear only";
+  }
+}
+
+// The activation that a layer's kind can apply to its result; nullptr where it has none.
+ir::Activation* activation_slot(ir::LayerAttrs& attrs) {
+  return std::visit(
+      [](auto& a) -> ir::Activation* {
+        using Attrs = std::decay_t<decltype(a)>;
+        if constexpr (std::is_same_v<Attrs, ir::ConvAttrs> || std::is_same_v<Attrs, ir::MatMulAttrs> ||
+                      std::is_same_v<Attrs, ir::ArithmeticAttrs> || std::is_same_v<Attrs, ir::PoolAttrs> ||
+                      std::is_same_v<Attrs, ir::ReduceAttrs>) {
+          return &a.activation;
+        } else {
+          return nullptr;
+        }
+      },
+      attrs);
+}
+
+std::string layer_name(const Node& node) {
+  return node.name.empty() && !node.outputs.empty() ? node.outputs[0] : node.name;
+}
+
+}  // namespace
+
+UnitBuilder::UnitBuilder(Workspace& workspace, std::size_t anchor)
+    : workspace_(workspace), anchor_(anchor), nodes_{anchor} {
+  if (node().outputs.empty() || node().outputs[0].empty()) reject(node(), "has no output");
+}
+
+void UnitBuilder::cover(std::size_t node) {
+  if (std::find(nodes_.begin(), nodes_.end(), node) == nodes_.end()) nodes_.push_back(node);
+}
+
+void UnitBuilder::cover_dequantize(const std::string& value) {
+  const auto producer = index().producer(value);
+  if (producer && is_dequantize(index().node(*producer))) cover(*producer);
+}
+
+const ir::Shape& UnitBuilder::known_shape(const Node& reader, const std::string& value) const {
+  if (const ir::Shape* shape = workspace_.shape(value)) return *shape;
+  frontend::decline(reader, "the shape of `", value,
+                    "` is not known; run onnx.shape_inference.infer_shapes on the model first");
+}
+
+UnitBuilder::Operand UnitBuilder::dequantized_constant(std::size_t dq, const TensorData& stored) const {
+  const Node& source = index().node(dq);
+  const Quantization quantization = read_quantization(index(), source, stored.shape.size());
+  const ir::QuantParams& params = quantization.params;
+  if (quantization.dtype != stored.dtype) {
+    reject(source, "the zero point is ", ir::name(quantization.dtype), ", the tensor ", ir::name(stored.dtype));
+  }
+  if (!params.per_tensor() &&
+      stored.shape[static_cast<std::size_t>(params.axis)] != static_cast<std::int64_t>(params.scale.size())) {
+    reject(source, "has ", params.scale.size(), " scales along axis ", params.axis, " of ",
+           ir::to_string(stored.shape));
+  }
+  return {constant_value(source.inputs[0], stored, params), {dq}};
+}
+
+UnitBuilder::Operand UnitBuilder::dequantized(std::size_t dq) const {
+  const Node& source = index().node(dq);
+  const std::string& tensor = source.inputs[0];
+  if (const TensorData* stored = index().constant(tensor)) return dequantized_constant(dq, *stored);
+  const auto producer = index().producer(tensor);
+  if (producer && is_quantize(index().node(*producer))) {
+    const Node& q = index().node(*producer);
+    if (const TensorData* constant = index().constant(q.inputs[0])) {
+      const Quantization quantization = read_quantization(index(), q, constant->shape.size());
+      Operand folded = dequantized_constant(dq, workspace_.folded(*producer, quantization));
+      if (*folded.value.quant != quantization.params) {
+        frontend::decline(source, "its scale or zero point differs from that of `", tensor, "`");
+      }
+      folded.nodes.push_back(*producer);
+      return folded;
+    }
+  }
+
+  const ir::Shape& shape =
+      workspace_.shape(tensor) ? known_shape(source, tensor) : known_shape(source, source.outputs[0]);
+  const Quantization quantization = read_quantization(index(), source, shape.size());
+  if (!allowed(Role::activation, quantization.dtype)) {
+    frontend::decline(source, "activations of type ", ir::name(quantization.dtype),
+                      " are not supported (supported: ", allowed_types(Role::activation), ")");
+  }
+  if (!quantization.params.per_tensor()) {
+    frontend::decline(source, "per-channel scales or zero points of activations are not supported");
+  }
+  if (const auto own = tensor_quantization(index(), tensor, shape.size()); own && !(*own == quantization)) {
+    frontend::decline(source, "its scale or zero point differs from that of `", tensor, "`");
+  }
+  return {tensor_value(tensor, quantization.dtype, shape, quantization.params), {dq}};
+}
+
+const std::string& UnitBuilder::input_name(std::size_t input) const {
+  if (!has_input(node(), input)) reject(node(), "input ", input, " is missing");
+  return node().inputs[input];
+}
+
+UnitBuilder::Operand UnitBuilder::operand(const std::string& name) const {
+  if (const TensorData* constant = index().constant(name)) {
+    if (constant->dtype != ir::DType::f32) decline("constant input `", name, "` is ", ir::name(constant->dtype));
+    return {constant_value(name, *constant, std::nullopt), {}};
+  }
+  const auto producer = index().producer(name);
+  if (producer && is_dequantize(index().node(*producer))) {
+    try {
+      return dequantized(*producer);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::unsupported) throw;
+      decline("input `", name, "`: ", error.what());
+    }
+  }
+  decline("input `", name, "` ", not_quantized(index(), name));
+}
+
+const ir::Value& UnitBuilder::add(Operand operand) {
+  for (const std::size_t node : operand.nodes) cover(node);
+  layer_.inputs.push_back(local_.add_value(std::move(operand.value)));
+  return local_.values.back();
+}
+
+const ir::Value& UnitBuilder::add_activation(std::size_t input) { return add_activation(input_name(input)); }
+
+const ir::Value& UnitBuilder::add_activation(const std::string& value) {
+  Operand found = operand(value);
+  if (found.value.constant) decline("input `", value, "` is a constant");
+  return add(std::move(found));
+}
+
+const ir::Value& UnitBuilder::add_weight(std::size_t input) {
+  const std::string& name = input_name(input);
+  Operand found = operand(name);
+  if (!found.value.constant) decline("weight `", name, "` is not constant");
+  if (!found.value.quant) decline("weight `", name, "` is float; quantize it");
+  if (!allowed(Role::weight, found.value.dtype)) {
+    decline("weight `", name, "` is ", ir::name(found.value.dtype), " (supported: ", allowed_types(Role::weight), ")");
+  }
+  return add(std::move(found));
+}
+
+const ir::Value& UnitBuilder::add_operand(std::size_t input) {
+  Operand found = operand(input_name(input));
+  if (found.value.constant && found.value.quant && !allowed(Role::weight, found.value.dtype)) {
+    decline("constant `", node().inputs[input], "` is ", ir::name(found.value.dtype),
+            " (supported: ", allowed_types(Role::weight), ")");
+  }
+  return add(std::move(found));
+}
+
+void UnitBuilder::add_bias(std::size_t input) {
+  if (!has_input(node(), input)) return add_absent();
+  const std::string& name = node().inputs[input];
+  const auto producer = index().producer(name);
+  if (!index().constant(name) && !(producer && is_dequantize(index().node(*producer)))) {
+    decline("bias `", name, "` is not constant");
+  }
+  Operand found = operand(name);
+  if (!found.value.constant) decline("bias `", name, "` is not constant");
+  if (found.value.quant && !allowed(Role::bias, found.value.dtype)) {
+    decline("bias `", name, "` is ", ir::name(found.value.dtype), " (supported: float, ", allowed_types(Role::bias),
+            ")");
+  }
+  add(std::move(found));
+}
+
+const ir::Value& UnitBuilder::add_integer_tensor(std::size_t input, const Quantization& quantization) {
+  const std::string& name = node().inputs[input];
+  if (const TensorData* constant = index().constant(name)) {
+    if (constant->dtype != quantization.dtype) {
+      reject(node(), "`", name, "` is ", ir::name(constant->dtype), ", its zero point ", ir::name(quantization.dtype));
+    }
+    return add({constant_value(name, *constant, quantization.params), {}});
+  }
+  const ir::Shape& shape = known_shape(node(), name);
+  if (!quantization.params.per_tensor()) {
+    decline("per-channel scales or zero points of activations are not supported (`", name, "`)");
+  }
+  if (const auto own = tensor_quantization(index(), name, shape.size()); own && !(*own == quantization)) {
+    decline("the scale or zero point of `", name, "` differs from that with which it was made");
+  }
+  return add({tensor_value(name, quantization.dtype, shape, quantization.params), {}});
+}
+
+const ir::Value& UnitBuilder::add_float_tensor(std::size_t input) {
+  const std::string& name = input_name(input);
+  if (const TensorData* constant = index().constant(name))
+    return add({constant_value(name, *constant, std::nullopt), {}});
+  const TensorInfo* info = index().info(name);
+  if (info && info->dtype != ir::DType::f32 && info->dtype != ir::DType::undefined) {
+    decline("input `", name, "` is ", ir::name(info->dtype), ", not float");
+  }
+  return add({tensor_value(name, ir::DType::f32, known_shape(node(), name), std::nullopt), {}});
+}
+
+const ir::Value& UnitBuilder::add_own_tensor() { return add(dequantized(anchor_)); }
+
+void UnitBuilder::require_activation() const {
+  const bool computed = std::any_of(layer_.inputs.begin(), layer_.inputs.end(), [this](ir::ValueId id) {
+    return id != ir::kNoValue && !local_.value(id).constant;
+  });
+  if (!computed) decline("all of its inputs are constants; fold it");
+}
+
+void UnitBuilder::require_per_tensor(const ir::Value& value) const {
+  if (value.quant && !value.quant->per_tensor()) {
+    decline("per-channel parameters of the constant `", value.name, "` are not supported here");
+  }
+}
+
+std::optional<std::vector<std::int64_t>> UnitBuilder::constant_integers(std::size_t input, const char* what) const {
+  if (!has_input(node(), input)) return std::nullopt;
+  const std::string& name = node().inputs[input];
+  const TensorData* constant = index().constant(name);
+  if (!constant) decline(what, " `", name, "` is computed at run time; it must be a constant");
+  return integer_elements(*constant, name);
+}
+
+std::optional<std::vector<double>> UnitBuilder::constant_reals(std::size_t input, const char* what) {
+  if (!has_input(node(), input)) return std::nullopt;
+  auto reals = frontend::constant_reals(index(), node().inputs[input]);
+  if (!reals) decline(what, " `", node().inputs[input], "` is computed at run time; it must be a constant");
+  cover_dequantize(node().inputs[input]);
+  return reals;
+}
+
+void UnitBuilder::fuse_activation(ir::LayerAttrs& attrs, std::string& output) {
+  if (auto* elementwise = std::get_if<ir::ElementwiseAttrs>(&attrs)) {
+    ir::Activation& function = elementwise->function;
+    if (function.kind != ir::Activation::Kind::hard_sigmoid || function.beta != 0.5) return;
+    if (const auto scaling = find_scaling(index(), output)) {
+      function = {ir::Activation::Kind::scaled_hard_sigmoid, function.alpha, scaling->factor};
+      absorb(scaling->mul, output);
+    }
+    return;
+  }
+  ir::Activation* slot = activation_slot(attrs);
+  if (!slot || index().escapes(output)) return;
+  const std::vector<std::size_t>& consumers = index().consumers(output);
+  if (consumers.size() == 2) {  // a Sigmoid and the Mul that it gates
+    for (const std::size_t sigmoid : consumers) {
+      const auto product = find_gate(index(), sigmoid);
+      if (!product || (*product != consumers[0] && *product != consumers[1])) continue;
+      slot->kind = ir::Activation::Kind::swish;
+      cover(sigmoid);
+      return absorb(*product, output);
+    }
+  }
+  if (consumers.size() != 1) return;
+  if (const auto scaling = find_scaling(index(), output)) {
+    *slot = {ir::Activation::Kind::linear, scaling->factor, 0.0};
+    return absorb(scaling->mul, output);
+  }
+  const Node& next = index().node(consumers[0]);
+  if (!is_activation(next) || next.inputs[0] != output) return;
+  try {
+    *slot = read_activation(index(), next);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::unsupported) throw;
+    return;  // the layer stays without; the node gets its own reason
+  }
+  for (std::size_t i = 1; i < next.inputs.size(); ++i) cover_dequantize(next.inputs[i]);  // of a slope or bound
+  absorb(consumers[0], output);
+}
+
+void UnitBuilder::absorb(std::size_t node, std::string& output) {
+  cover(node);
+  output = index().node(node).outputs[0];
+}
+
+void UnitBuilder::add_output(ir::Value value) { layer_.outputs.push_back(local_.add_value(std::move(value))); }
+
+void UnitBuilder::add_quantized_output(const std::string& name) {
+  if (name.empty()) {
+    layer_.outputs.push_back(ir::kNoValue);
+    return;
+  }
+  ir::Value value{name, ir::DType::f32, {}, std::nullopt, std::nullopt};
+  const auto reader = index().sole_consumer(name);
+  if (reader && is_quantize(index().node(*reader)) && index().node(*reader).inputs[0] == name) {
+    try {
+      const Quantization quantization = read_quantization(index(), index().node(*reader));
+      if (allowed(Role::activation, quantization.dtype) && quantization.params.per_tensor()) {
+        value.name = index().node(*reader).outputs[0];
+        value.dtype = quantization.dtype;
+        value.quant = quantization.params;
+        cover(*reader);
+      }
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::unsupported) throw;  // the layer's output stays float; the Q gets its own reason
+    }
+  }
+  add_output(std::move(value));
+}
+
+void UnitBuilder::finish(ir::LayerAttrs attrs) {
+  std::string first = node().outputs[0];
+  fuse_activation(attrs, first);
+  add_quantized_output(first);
+  for (std::size_t i = 1; i < node().outputs.size(); ++i) add_quantized_output(node().outputs[i]);
+  commit(std::move(attrs));
+}
+
+void UnitBuilder::finish_quantized(ir::LayerAttrs attrs, const Quantization& quantization) {
+  if (!allowed(Role::activation, quantization.dtype) || !quantization.params.per_tensor()) {
+    decline("an output of type ", ir::name(quantization.dtype),
+            quantization.params.per_tensor() ? "" : ", per channel,",
+            " is not supported (supported: ", allowed_types(Role::activation), ", per tensor)");
+  }
+  add_output({node().outputs[0], quantization.dtype, {}, quantization.params, std::nullopt});
+  commit(std::move(attrs));
+}
+
+void UnitBuilder::finish_float(ir::LayerAttrs attrs) {
+  add_output({node().outputs[0], ir::DType::f32, {}, std::nullopt, std::nullopt});
+  commit(std::move(attrs));
+}
+
+void UnitBuilder::commit(ir::LayerAttrs attrs) {
+  layer_.attrs = std::move(attrs);
+  layer_.op = node().op_type;
+  layer_.name = layer_name(node());
+  for (const std::size_t i : nodes_) layer_.onnx_nodes.push_back(layer_name(index().node(i)));
+  const std::vector<ir::Shape> shapes = ir::infer_shapes(local_, layer_);
+  for (std::size_t i = 0; i < layer_.outputs.size(); ++i) {
+    if (layer_.outputs[i] != ir::kNoValue) local_.value(layer_.outputs[i]).shape = shapes[i];
+  }
+  workspace_.commit(std::move(layer_), local_, std::move(nodes_));
+}
+
+}  // namespace vaip::frontend

@@ -1,0 +1,81 @@
+// Puts one unit together: a rule names the anchor's inputs and the layer's attributes, the builder finds the Q/DQ
+// nodes, the activation and the outputs that belong to it. A unit that a rule declines half-way leaves no trace.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "frontend/node_access.h"
+#include "frontend/workspace.h"
+
+namespace vaip::frontend {
+
+class UnitBuilder {
+ public:
+  UnitBuilder(Workspace& workspace, std::size_t anchor);
+
+  const Node& node() const { return index().node(anchor_); }
+  const GraphIndex& index() const { return workspace_.index(); }
+  template <typename... Parts>
+  [[noreturn]] void decline(Parts&&... parts) const {
+    frontend::decline(node(), std::forward<Parts>(parts)...);
+  }
+
+  // ---- the layer's inputs, in order; the references are valid until the next one is added ----
+  const ir::Value& add_activation(std::size_t input);         // a computed tensor behind a DequantizeLinear
+  const ir::Value& add_activation(const std::string& value);  // the same for an input of another node of the unit
+  const ir::Value& add_weight(std::size_t input);             // a constant behind a DequantizeLinear
+  const ir::Value& add_operand(std::size_t input);            // either of these, or a float constant
+  void add_bias(std::size_t input);                           // a constant, quantized or float; or absent
+  void add_absent() { layer_.inputs.push_back(ir::kNoValue); }
+  // Operators that list the parameters of an integer tensor among their inputs.
+  const ir::Value& add_integer_tensor(std::size_t input, const Quantization& quantization);
+  const ir::Value& add_own_tensor();  // what the anchor, a DequantizeLinear, reads
+  // The float tensor of an input, whatever node computes it.
+  const ir::Value& add_float_tensor(std::size_t input);
+
+  void require_activation() const;  // declines a node all of whose inputs so far are constants
+  // Declines per-channel parameters of a constant, which only weights may have.
+  void require_per_tensor(const ir::Value& value) const;
+
+  // ---- inputs that are parameters: nullopt where absent; declined where they are no constants ----
+  std::optional<std::vector<std::int64_t>> constant_integers(std::size_t input, const char* what) const;
+  std::optional<std::vector<double>> constant_reals(std::size_t input, const char* what);
+
+  void cover(std::size_t node);
+  void cover_dequantize(const std::string& value);  // the DequantizeLinear that makes the value, if one does
+  // Ends the layer with the anchor's outputs, each with the QuantizeLinear that alone reads it. Where the layer's kind
+  // has an activation, the one that follows the anchor becomes part of it.
+  void finish(ir::LayerAttrs attrs);
+  // Ends the layer with the anchor's output, an integer tensor of these parameters.
+  void finish_quantized(ir::LayerAttrs attrs, const Quantization& quantization);
+  // Ends the layer with the anchor's output, left float whatever reads it.
+  void finish_float(ir::LayerAttrs attrs);
+
+ private:
+  struct Operand {
+    ir::Value value;
+    std::vector<std::size_t> nodes;
+  };
+  const ir::Shape& known_shape(const Node& reader, const std::string& value) const;
+  const std::string& input_name(std::size_t input) const;
+  Operand operand(const std::string& name) const;
+  Operand dequantized(std::size_t dq) const;
+  Operand dequantized_constant(std::size_t dq, const TensorData& stored) const;
+  const ir::Value& add(Operand operand);
+  void fuse_activation(ir::LayerAttrs& attrs, std::string& output);
+  void absorb(std::size_t node, std::string& output);  // the node that follows: its output is the layer's
+  void add_output(ir::Value value);
+  void add_quantized_output(const std::string& name);  // float, or what the QuantizeLinear that alone reads it writes
+  void commit(ir::LayerAttrs attrs);
+
+  Workspace& workspace_;
+  std::size_t anchor_;
+  ir::Layer layer_;
+  ir::Graph local_;
+  std::vector<std::size_t> nodes_;
+};
+
+}  // namespace vaip::frontend

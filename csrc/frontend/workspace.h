@@ -1,0 +1,50 @@
+// What recognition has found so far: the units, the values that they read and write, the nodes that they cover.
+#pragma once
+
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "frontend/graph_index.h"
+#include "frontend/quantization.h"
+#include "frontend/recognise.h"
+
+namespace vaip::frontend {
+
+class Workspace {
+ public:
+  explicit Workspace(const OnnxGraph& graph) : index_(graph), covered_(graph.nodes.size(), false) {}
+
+  const GraphIndex& index() const { return index_; }
+  bool covered(std::size_t node) const { return covered_[node]; }
+  bool read(const std::string& value) const { return read_.count(value) != 0; }  // by a unit
+  bool written(const std::string& value) const { return written_.count(value) != 0; }
+  ir::ValueId find(const std::string& value) const { return ids_.at(value); }
+
+  // What a unit inferred for the value, else what the model declares; nullptr where neither is known.
+  const ir::Shape* shape(const std::string& value) const;
+
+  // The constant that a QuantizeLinear of a float constant makes; computed once per node.
+  const TensorData& folded(std::size_t quantize_node, const Quantization& quantization);
+
+  // Takes over a finished unit; `local` holds the layer's values. Nodes: the anchor first.
+  void commit(ir::Layer layer, const ir::Graph& local, std::vector<std::size_t> nodes);
+
+  // The recognised graph: units in topological order, inputs and outputs as the OnnxGraph has them.
+  Recognition finish(std::vector<std::string> reasons) &&;
+
+ private:
+  ir::ValueId intern(const ir::Value& value);
+
+  GraphIndex index_;
+  ir::Graph graph_;
+  std::vector<Unit> units_;
+  std::vector<bool> covered_;
+  std::unordered_map<std::string, ir::ValueId> ids_;                        // of what is no constant
+  std::unordered_map<std::string, std::vector<ir::ValueId>> constant_ids_;  // one per set of parameters
+  std::unordered_set<std::string> read_, written_;
+  std::unordered_map<std::size_t, TensorData> folded_;
+};
+
+}  // namespace vaip::frontend

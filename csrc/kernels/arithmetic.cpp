@@ -1,0 +1,127 @@
+// Element-wise arithmetic of two or more tensors with numpy's broadcasting, in double, left to right, rounded once.
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "kernels/layers.h"
+#include "kernels/loop_nest.h"
+#include "kernels/multiversion.h"
+#include "kernels/real_block.h"
+
+namespace vaip::kernels {
+namespace {
+
+using Op = ir::ArithmeticAttrs::Op;
+
+VAIP_MULTIVERSION void add(double* __restrict a, const double* __restrict b, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) a[i] += b[i];
+}
+VAIP_MULTIVERSION void subtract(double* __restrict a, const double* __restrict b, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) a[i] -= b[i];
+}
+VAIP_MULTIVERSION void multiply(double* __restrict a, const double* __restrict b, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) a[i] *= b[i];
+}
+VAIP_MULTIVERSION void divide(double* __restrict a, const double* __restrict b, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) a[i] /= b[i];
+}
+VAIP_MULTIVERSION void minimum(double* __restrict a, const double* __restrict b, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) a[i] = b[i] < a[i] ? b[i] : a[i];
+}
+VAIP_MULTIVERSION void maximum(double* __restrict a, const double* __restrict b, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) a[i] = b[i] > a[i] ? b[i] : a[i];
+}
+VAIP_MULTIVERSION void prelu(double* __restrict a, const double* __restrict b, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) a[i] = a[i] < 0.0 ? a[i] * b[i] : a[i];
+}
+void power(double* __restrict a, const double* __restrict b, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) a[i] = std::pow(a[i], b[i]);
+}
+
+using Combine = void (*)(double* __restrict, const double* __restrict, std::int64_t);
+Combine combine_of(Op op) {
+  switch (op) {
+    case Op::add: return add;
+    case Op::sub: return subtract;
+    case Op::mul: return multiply;
+    case Op::div: return divide;
+    case Op::min: return minimum;
+    case Op::max: return maximum;
+    case Op::pow: return power;
+    case Op::prelu: return prelu;
+  }
+  fail(ErrorKind::internal, "an arithmetic operator that is not implemented");
+}
+
+// The shape to which all operands broadcast, and their strides in it; the output's first.
+std::vector<ir::Shape> strides_of_all(const LayerOperands& operands) {
+  std::vector<ir::Shape> strides = {operands.outputs[0].strides};
+  for (const Operand& x : operands.inputs) {
+    if (ir::broadcast(x.shape, operands.outputs[0].shape) != operands.outputs[0].shape)
+      fail(ErrorKind::invalid_model, "input ", ir::to_string(x.shape), " does not broadcast to the output ",
+           ir::to_string(operands.outputs[0].shape));
+    strides.push_back(broadcast_strides(x, operands.outputs[0].shape));
+  }
+  return strides;
+}
+
+class ArithmeticKernel : public Kernel {
+ public:
+  ArithmeticKernel(const ir::ArithmeticAttrs& attrs, const LayerOperands& operands)
+      : combine_(combine_of(attrs.op)),
+        activation_(attrs.activation),
+        quantizer_(make_quantizer(operands.outputs[0])),
+        nest_(operands.outputs[0].shape, strides_of_all(operands)) {
+    for (const Operand& x : operands.inputs) {
+      Source source;
+      if (x.per_tensor() || !x.constant) {
+        source.dtype = x.dtype;
+        source.affine = x.affine();
+      } else {  // a constant quantized per axis: its real numbers
+        source.dtype = ir::DType::f64;
+        source.fixed = real_values(x);
+      }
+      sources_.push_back(std::move(source));
+    }
+  }
+
+  void execute(const ExecutionContext& context) const override {
+    const auto& strides = nest_.inner().strides;
+    nest_.for_each_run(kBlock, [&](const LoopNest::Offsets& at, std::int64_t count) {
+      double result[kBlock], operand[kBlock];
+      for (std::size_t i = 0; i < sources_.size(); ++i) {
+        const Source& source = sources_[i];
+        const void* data = source.fixed.empty() ? context.inputs[i] : source.fixed.data();
+        load_real(source.dtype, data, at[i + 1], strides[i + 1], count, source.affine, i == 0 ? result : operand);
+        if (i > 0) combine_(result, operand, count);
+      }
+      apply(activation_, result, count);
+      store_real(quantizer_, result, context.outputs[0], at[0], strides[0], count);
+    });
+  }
+  std::size_t packed_bytes() const override {
+    std::size_t bytes = 0;
+    for (const Source& source : sources_) bytes += source.fixed.size() * sizeof(double);
+    return bytes;
+  }
+
+ private:
+  struct Source {
+    ir::DType dtype = ir::DType::undefined;
+    Affine affine;
+    std::vector<double> fixed;
+  };
+  Combine combine_;
+  ir::Activation activation_;
+  Quantizer quantizer_;
+  LoopNest nest_;
+  std::vector<Source> sources_;
+};
+
+}  // namespace
+
+std::unique_ptr<Kernel> make_arithmetic(const ir::ArithmeticAttrs& attrs, const LayerOperands& operands) {
+  return std::make_unique<ArithmeticKernel>(attrs, operands);
+}
+
+}  // namespace vaip::kernels

@@ -1,0 +1,31 @@
+// Convolution layers.
+#include "base/error.h"
+#include "kernels/layers.h"
+#include "kernels/linear.h"
+
+namespace vaip::kernels {
+
+std::unique_ptr<Kernel> make_conv(const ir::ConvAttrs& attrs, const LayerOperands& operands,
+                                  const KernelOptions& options) {
+  const Operand &x = operands.inputs[0], &w = operands.inputs[1], &y = operands.outputs[0];
+  if (!w.constant) fail(ErrorKind::unsupported, "the weight '", w.name, "' is not a constant");
+  if (x.rank() < 3 || w.rank() != x.rank() || attrs.groups < 1 || x.shape[1] != w.shape[1] * attrs.groups ||
+      w.shape[0] % attrs.groups != 0)
+    fail(ErrorKind::invalid_model, "input ", ir::to_string(x.shape), ", weight ", ir::to_string(w.shape), " and ",
+         attrs.groups, " groups do not fit together");
+  LinearWeights weights = conv_weights(attrs, w);
+  std::vector<double> scale = weights.scale;
+  for (double& s : scale) s *= x.affine().scale;
+  Bias bias;
+  if (operands.inputs.size() > 2 && operands.inputs[2].present()) {
+    bias.operand = operands.inputs[2];
+    bias.row_dims = {y.shape[0]};
+    bias.row_strides = {0};
+    bias.channel_stride = 1;
+  }
+  Epilogue epilogue(std::move(scale), std::move(bias), attrs.activation, y);
+  return std::make_unique<LinearKernel>(conv_problem(attrs, x, w, y), std::move(weights), x, std::move(epilogue),
+                                        options);
+}
+
+}  // namespace vaip::kernels

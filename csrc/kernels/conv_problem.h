@@ -1,0 +1,52 @@
+// The geometry of a convolution, and the layers that are one: Conv itself, and MatMul/Gemm with constant weights, which is a
+// pointwise convolution over its rows.
+#pragma once
+
+#include <cstdint>
+
+#include "ir/graph.h"
+#include "kernels/compute_path.h"
+#include "kernels/operand.h"
+
+namespace vaip::kernels {
+
+// Source and destination are dense and channels last: [batch][spatial...][channels].
+struct ConvProblem {
+  std::int64_t batch = 1, groups = 1;
+  std::int64_t in_channels = 0, out_channels = 0;  // of all groups
+  ir::Shape input, output;                         // spatial dimensions
+  ir::Shape kernel, strides, dilations;            // one entry per spatial dimension
+  ir::Shape pads_begin, pads_end;
+
+  std::size_t spatial_rank() const { return input.size(); }
+  std::int64_t input_pixels() const { return batch * ir::element_count(input); }
+  std::int64_t output_pixels() const { return batch * ir::element_count(output); }
+};
+
+// Every window is one pixel and every pixel a window: batch and space fold into one dimension, which oneDNN runs fastest.
+ConvProblem fold_pointwise(const ConvProblem& problem);
+
+ConvProblem conv_problem(const ir::ConvAttrs& attrs, const Operand& x, const Operand& w, const Operand& y);
+
+// [M, C/group, kernel...] constants as they are; per-channel parameters along axis 0.
+LinearWeights conv_weights(const ir::ConvAttrs& attrs, const Operand& w);
+
+// A constant [K, N] (or [N, K] if transposed): per-channel parameters along the axis of N.
+LinearWeights matmul_weights(const Operand& b, bool transposed);
+
+// Offsets, in pixels from the start of the batch item, of the input pixel under each tap of the window at an output pixel.
+class WindowCursor {
+ public:
+  WindowCursor(const ConvProblem& problem, std::int64_t output_pixel);
+  std::int64_t batch() const { return batch_; }
+  // The input pixel under `tap` (row-major over the kernel), counted over the whole batch; -1 in the padding.
+  std::int64_t input_pixel(std::int64_t tap) const;
+
+ private:
+  static constexpr std::size_t kMaxSpatialRank = 10;
+  const ConvProblem& problem_;
+  std::int64_t batch_;
+  std::int64_t origin_[kMaxSpatialRank];
+};
+
+}  // namespace vaip::kernels

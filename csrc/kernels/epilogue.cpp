@@ -1,0 +1,182 @@
+#include "kernels/epilogue.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+#include "kernels/multiversion.h"
+#include "kernels/rounding.h"
+
+namespace vaip::kernels {
+namespace {
+
+using ir::Activation;
+using ir::DType;
+
+template <typename Acc, typename T>
+VAIP_MULTIVERSION void finish(const Acc* __restrict acc, std::int64_t count, const double* __restrict integer_bias,
+                              const double* __restrict scale, const double* __restrict real_bias, double low,
+                              double high, double zero_point, T* __restrict out) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const double steps = (static_cast<double>(acc[i]) + integer_bias[i]) * scale[i] + real_bias[i];
+    out[i] = static_cast<T>(static_cast<std::int32_t>(round_half_even(clamp(steps, low, high)) + zero_point));
+  }
+}
+
+template <typename Acc>
+VAIP_MULTIVERSION void to_real(const Acc* __restrict acc, std::int64_t count, const double* __restrict integer_bias,
+                               const double* __restrict scale, const double* __restrict real_bias,
+                               double* __restrict out) {
+  for (std::int64_t i = 0; i < count; ++i)
+    out[i] = (static_cast<double>(acc[i]) + integer_bias[i]) * scale[i] + real_bias[i];
+}
+
+bool is_cut(const Activation& activation) {
+  return !has_effect(activation) || activation.kind == Activation::Kind::relu ||
+         activation.kind == Activation::Kind::clip;
+}
+
+// A bias of type s32 whose scale is the product's own joins the accumulator as an integer; any other is a real number, as
+// is one whose scale is that product rounded to float32.
+bool is_accumulator_bias(const Operand& bias, const std::vector<double>& product_scale, double beta) {
+  if (bias.dtype != DType::s32 || beta != 1.0 || !bias.quant) return false;
+  const ir::QuantParams& quant = *bias.quant;
+  for (const std::int32_t zero_point : quant.zero_point)
+    if (zero_point != 0) return false;
+  if (!quant.per_tensor() && quant.scale.size() != product_scale.size()) return false;
+  for (std::size_t c = 0; c < product_scale.size(); ++c)
+    if (static_cast<double>(quant.scale[quant.per_tensor() ? 0 : c]) != product_scale[c]) return false;
+  return true;
+}
+
+// How long parameter rows get at least, by repeating them.
+constexpr std::int64_t kMinWidth = 64;
+
+}  // namespace
+
+Epilogue::Epilogue(std::vector<double> product_scale, Bias bias, const Activation& activation, const Operand& output)
+    : channels_(static_cast<std::int64_t>(product_scale.size())),
+      integer_bias_(product_scale.size(), 0.0),
+      scale_(std::move(product_scale)),
+      real_bias_(scale_.size(), 0.0),
+      bias_(std::move(bias)),
+      activation_(activation),
+      quantizer_(make_quantizer(output)) {
+  const std::size_t channels = scale_.size();
+  if (bias_.operand.present()) fold_bias();
+
+  only_cuts_ = is_cut(activation_) && quantizer_.dtype != DType::f64 && ir::size_of(quantizer_.dtype) <= 4 &&
+               quantizer_.dtype != DType::u32;
+  low_ = quantizer_.lowest;
+  high_ = quantizer_.highest;
+  if (only_cuts_) {
+    for (std::size_t c = 0; c < channels; ++c) {
+      scale_[c] /= quantizer_.affine.scale;
+      real_bias_[c] /= quantizer_.affine.scale;
+    }
+    const auto limit = [&](double real) {
+      return quantizer_.to_float() ? real : quantize(quantizer_, real) - quantizer_.affine.zero_point;
+    };
+    if (activation_.kind == Activation::Kind::relu) low_ = limit(0.0);
+    if (activation_.kind == Activation::Kind::clip) {
+      low_ = limit(activation_.alpha);
+      high_ = limit(activation_.beta);
+    }
+  }
+  const std::int64_t repeats = channels_ == 0 ? 0 : (kMinWidth + channels_ - 1) / channels_;
+  width_ = channels_ * repeats;
+  for (std::vector<double>* row : {&integer_bias_, &scale_, &real_bias_}) {
+    row->resize(static_cast<std::size_t>(width_));
+    for (std::int64_t i = channels_; i < width_; ++i)
+      (*row)[static_cast<std::size_t>(i)] = (*row)[static_cast<std::size_t>(i - channels_)];
+  }
+}
+
+void Epilogue::fold_bias() {
+  const bool same_in_all_rows =
+      std::all_of(bias_.row_strides.begin(), bias_.row_strides.end(), [](std::int64_t s) { return s == 0; });
+  if (!bias_.operand.constant || !same_in_all_rows) {
+    bias_by_element_ = true;
+    if (bias_.operand.constant) bias_values_ = real_values(bias_.operand);
+    return;
+  }
+  const bool integers = is_accumulator_bias(bias_.operand, scale_, bias_.beta);
+  Operand plain = bias_.operand;
+  if (integers) plain.quant.reset();
+  const std::vector<double> values = real_values(plain);
+  for (std::int64_t c = 0; c < channels_; ++c) {
+    const double value = values[static_cast<std::size_t>(c * bias_.channel_stride)];
+    (integers ? integer_bias_ : real_bias_)[static_cast<std::size_t>(c)] = integers ? value : bias_.beta * value;
+  }
+}
+
+// Real units times beta, for the output elements [begin, begin + count), which may span rows.
+void Epilogue::load_bias(const void* data, std::int64_t begin, std::int64_t count, double* out) const {
+  const bool constant = !bias_values_.empty();
+  const DType dtype = constant ? DType::f64 : bias_.operand.dtype;
+  const Affine affine = constant ? Affine{} : bias_.operand.affine();
+  const void* values = constant ? bias_values_.data() : data;
+  for (std::int64_t done = 0; done < count;) {
+    std::int64_t row = (begin + done) / channels_;
+    const std::int64_t channel = (begin + done) % channels_;
+    const std::int64_t n = std::min(channels_ - channel, count - done);
+    std::int64_t offset = channel * bias_.channel_stride;
+    for (std::size_t d = bias_.row_dims.size(); d-- > 0;) {
+      offset += row % bias_.row_dims[d] * bias_.row_strides[d];
+      row /= bias_.row_dims[d];
+    }
+    load_real(dtype, values, offset, bias_.channel_stride, n, affine, out + done);
+    done += n;
+  }
+  for (std::int64_t i = 0; i < count; ++i) out[i] *= bias_.beta;
+}
+
+template <typename Acc>
+void Epilogue::run_block(const Acc* acc, std::int64_t channel, std::int64_t count, std::int64_t at,
+                         const double* real_bias, void* output) const {
+  const double* integer_bias = integer_bias_.data() + channel;
+  const double* scale = scale_.data() + channel;
+  const auto finish_as = [&](auto* out) {
+    finish(acc, count, integer_bias, scale, real_bias, low_, high_, quantizer_.affine.zero_point, out + at);
+  };
+  if (only_cuts_) {
+    switch (quantizer_.dtype) {
+      case DType::u8: return finish_as(static_cast<std::uint8_t*>(output));
+      case DType::s8: return finish_as(static_cast<std::int8_t*>(output));
+      case DType::u16: return finish_as(static_cast<std::uint16_t*>(output));
+      case DType::s16: return finish_as(static_cast<std::int16_t*>(output));
+      case DType::s32: return finish_as(static_cast<std::int32_t*>(output));
+      default: break;
+    }
+  }
+  double block[kBlock];
+  to_real(acc, count, integer_bias, scale, real_bias, block);
+  apply(activation_, block, count);
+  store_real(quantizer_, block, output, at, 1, count);
+}
+
+template <typename Acc>
+void Epilogue::run(const Acc* acc, std::int64_t begin, std::int64_t end, const void* bias, void* output) const {
+  double loaded[kBlock];
+  while (begin < end) {
+    const std::int64_t channel = begin % channels_;
+    const std::int64_t count = std::min({width_ - channel, end - begin, kBlock});
+    const double* real_bias = real_bias_.data() + channel;
+    if (bias_by_element_) {
+      load_bias(bias, begin, count, loaded);
+      if (only_cuts_)
+        for (std::int64_t i = 0; i < count; ++i) loaded[i] /= quantizer_.affine.scale;
+      real_bias = loaded;
+    }
+    run_block(acc, channel, count, begin, real_bias, output);
+    begin += count;
+    acc += count;
+  }
+}
+
+template void Epilogue::run(const std::int32_t*, std::int64_t, std::int64_t, const void*, void*) const;
+template void Epilogue::run(const float*, std::int64_t, std::int64_t, const void*, void*) const;
+template void Epilogue::run(const double*, std::int64_t, std::int64_t, const void*, void*) const;
+
+}  // namespace vaip::kernels

@@ -1,0 +1,65 @@
+// One kernel executes one layer. It is immutable after construction: many threads may execute it at once, each with an
+// ExecutionContext of its own.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "kernels/compute_path.h"
+#include "kernels/operand.h"
+
+namespace vaip::kernels {
+
+// What a kernel keeps per concurrent run besides scratch memory, e.g. oneDNN's memory objects.
+class KernelState {
+ public:
+  virtual ~KernelState() = default;
+};
+
+struct ExecutionContext {
+  const void* const* inputs = nullptr;  // one per layer input; null for one that is absent
+  void* const* outputs = nullptr;
+  std::byte* scratch = nullptr;  // at least scratch_bytes(), 64-byte aligned
+  KernelState* state = nullptr;  // from make_state(); null if that was
+};
+
+class Kernel {
+ public:
+  Kernel() = default;
+  Kernel(const Kernel&) = delete;
+  Kernel& operator=(const Kernel&) = delete;
+  virtual ~Kernel() = default;
+
+  virtual void execute(const ExecutionContext& context) const = 0;
+  virtual std::size_t scratch_bytes() const { return 0; }
+  virtual std::size_t packed_bytes() const { return 0; }  // weights and tables that it owns
+  virtual std::unique_ptr<KernelState> make_state() const { return nullptr; }
+};
+
+// A layer with its operands in the layouts that the executor chose.
+struct LayerOperands {
+  const ir::Layer& layer;
+  std::vector<Operand> inputs;
+  std::vector<Operand> outputs;
+};
+
+struct KernelOptions {
+  std::optional<ComputePath> path;  // force one; an error where it would not be exact
+  CpuTraits cpu = host_cpu();
+};
+
+// Throws Error naming the layer when it is malformed or nothing here executes it.
+std::unique_ptr<Kernel> make_kernel(const LayerOperands& operands, const KernelOptions& options = {});
+
+// How a layer's kernel wants its tensors of rank 3 and above.
+enum class LayoutPolicy {
+  channels_last,   // reads its first input and writes channels last: convolution, pooling, resizing
+  follows_inputs,  // reads and writes any, and best writes what it reads
+  writes_row_major,  // reads any
+  row_major,         // reads and writes row-major only
+};
+LayoutPolicy layout_policy(const ir::Layer& layer);
+
+}  // namespace vaip::kernels

@@ -1,0 +1,286 @@
+#include "kernels/linear.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.h"
+#include "kernels/centre.h"
+#include "kernels/gemm_f64.h"
+#include "kernels/multiversion.h"
+#include "kernels/parallel.h"
+#include "kernels/real_block.h"
+
+namespace vaip::kernels {
+namespace {
+
+using ir::DType;
+
+struct OneDnnState : KernelState {
+  std::vector<std::unique_ptr<OneDnnPrimitive::Run>> runs;  // one per chunk
+};
+
+constexpr std::size_t kAlignment = 64;
+std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+// ---- sources: dense copies of a range of channels in the type that a path wants ----
+
+// s8 to u8: both the value and its zero point move up by 128.
+VAIP_MULTIVERSION void offset_to_u8(const std::byte* __restrict in, std::int64_t count, std::byte* __restrict out) {
+  for (std::int64_t i = 0; i < count; ++i) out[i] = in[i] ^ std::byte{0x80};
+}
+
+// Calls convert(from, count, to) for the channels [first, first + count) of every group of every pixel; in one run per
+// thread where that is all of them.
+template <typename Out, typename Convert>
+void gather_channels(const std::byte* in, std::int64_t bytes, Out* out, const ConvProblem& p, std::int64_t first,
+                     std::int64_t count, const Convert& convert) {
+  const std::int64_t per_group = p.in_channels / p.groups;
+  const std::int64_t rows = p.input_pixels() * p.groups;
+  parallel_for(rows, count, [&](std::int64_t begin, std::int64_t end, int) {
+    if (count == per_group)
+      return convert(in + begin * per_group * bytes, (end - begin) * per_group, out + begin * per_group);
+    for (std::int64_t r = begin; r < end; ++r) convert(in + (r * per_group + first) * bytes, count, out + r * count);
+  });
+}
+
+// ---- chunks of accumulators ----
+
+template <typename Acc>
+VAIP_MULTIVERSION void add_chunk(const Acc* __restrict partial, std::int64_t count, bool is_first,
+                                 std::int32_t* __restrict total) {
+  if (is_first)
+    for (std::int64_t i = 0; i < count; ++i) total[i] = static_cast<std::int32_t>(partial[i]);
+  else
+    for (std::int64_t i = 0; i < count; ++i) total[i] += static_cast<std::int32_t>(partial[i]);
+}
+
+}  // namespace
+
+LinearKernel::LinearKernel(const ConvProblem& problem, LinearWeights weights, const Operand& x, Epilogue epilogue,
+                           const KernelOptions& options)
+    : problem_(fold_pointwise(problem)), x_(x), epilogue_(std::move(epilogue)) {
+  SourceRange source;
+  source.dtype = x.dtype;
+  source.zero_point = x.quant ? x.quant->zero_point[0] : 0;
+  for (const PathChoice& choice : exact_paths(weights, source, options.cpu, options.path)) {
+    choice_ = choice;
+    if (choice.path == ComputePath::f64) {
+      build_f64(weights);
+      break;
+    }
+    if (build_chunks(choice, weights, options.cpu)) break;
+  }
+  if (choice_.path != ComputePath::f64 && chunks_.empty())
+    fail(ErrorKind::unsupported, "oneDNN has no exact implementation on path ", name(choice_.path));
+  plan_scratch();
+}
+
+bool LinearKernel::build_chunks(const PathChoice& choice, const LinearWeights& weights, const CpuTraits& cpu) {
+  const std::int64_t zero_point = x_.quant ? x_.quant->zero_point[0] : 0;
+  u8_zero_point_ = x_.dtype == DType::s8 ? zero_point + 128 : zero_point;
+  LinearWeights safe = weights;
+  std::vector<Residual> residuals;
+  if (choice.path == ComputePath::int8 && !cpu.int8_dot_product) residuals = split_saturating_pairs(safe);
+  std::vector<Chunk> chunks;
+  for (std::int64_t first = 0; first < weights.in_channels; first += choice.chunk_channels) {
+    const std::int64_t count = std::min(choice.chunk_channels, weights.in_channels - first);
+    ConvProblem part = problem_;
+    part.in_channels = problem_.groups * count;
+    std::optional<OneDnnConv> conv =
+        OneDnnConv::create(part, choice.path, cpu, safe, first, count, u8_zero_point_);
+    if (!conv) return false;
+    chunks.push_back({first, count, std::move(*conv)});
+  }
+  chunks_ = std::move(chunks);
+  std::stable_sort(residuals.begin(), residuals.end(), [](const Residual& a, const Residual& b) {
+    return a.tap != b.tap ? a.tap < b.tap : a.in_channel < b.in_channel;
+  });
+  for (const Residual& r : residuals) {
+    if (residual_taps_.empty() || residual_taps_.back().tap != r.tap)
+      residual_taps_.push_back({r.tap, residuals_.size(), residuals_.size()});
+    const auto group = static_cast<std::int32_t>(r.out_channel / (weights.out_channels / weights.groups));
+    residuals_.push_back({group * static_cast<std::int32_t>(weights.in_channels) + r.in_channel, r.out_channel, r.value});
+    residual_taps_.back().end = residuals_.size();
+  }
+  return true;
+}
+
+void LinearKernel::build_f64(const LinearWeights& w) {
+  const std::int64_t depth = w.per_channel(), columns = w.out_channels / w.groups;
+  panels_.assign(static_cast<std::size_t>(w.groups * packed_size_f64(depth, columns)), 0.0);
+  for (std::int64_t oc = 0; oc < w.out_channels; ++oc) {
+    const std::int64_t group = oc / columns, column = oc % columns;
+    double* panel = panels_.data() + group * packed_size_f64(depth, columns) + column / kPanelF64 * kPanelF64 * depth;
+    for (std::int64_t ic = 0; ic < w.in_channels; ++ic)
+      for (std::int64_t tap = 0; tap < w.taps; ++tap) {
+        const auto from = static_cast<std::size_t>(oc * depth + ic * w.taps + tap);
+        panel[(tap * w.in_channels + ic) * kPanelF64 + column % kPanelF64] =
+            w.are_integers() ? w.integers[from] : w.real[from];
+      }
+  }
+}
+
+void LinearKernel::plan_scratch() {
+  std::size_t bytes = 0;
+  const auto reserve = [&bytes](std::size_t size) {
+    const std::size_t offset = bytes;
+    bytes += aligned(size);
+    return offset;
+  };
+  const auto outputs = static_cast<std::size_t>(problem_.output_pixels() * problem_.out_channels);
+  if (choice_.path == ComputePath::f64) {
+    threads_ = omp_get_max_threads();
+    const std::int64_t depth = problem_.in_channels / problem_.groups * ir::element_count(problem_.kernel);
+    offsets_.source = reserve(static_cast<std::size_t>(threads_ * kRowsF64 * depth) * sizeof(double));
+    offsets_.total = reserve(static_cast<std::size_t>(threads_ * kRowsF64 * problem_.out_channels) * sizeof(double));
+  } else {
+    const bool in_place = choice_.path == ComputePath::int8 && chunks_.size() == 1 && x_.dtype == DType::u8;
+    if (!in_place) {
+      const auto channels = static_cast<std::size_t>(problem_.groups * chunks_.front().count);
+      offsets_.source = reserve(static_cast<std::size_t>(problem_.input_pixels()) * channels *
+                                (choice_.path == ComputePath::int8 ? 1 : sizeof(float)));
+    }
+    offsets_.partial = reserve(outputs * 4);
+    if (chunks_.size() > 1) offsets_.total = reserve(outputs * 4);
+    std::size_t largest = 0;
+    for (const Chunk& chunk : chunks_) largest = std::max(largest, chunk.conv.scratch_bytes());
+    offsets_.onednn = reserve(largest);
+  }
+  scratch_bytes_ = bytes;
+}
+
+std::size_t LinearKernel::packed_bytes() const {
+  std::size_t bytes = panels_.size() * sizeof(double) + residuals_.size() * sizeof(ResidualTerm);
+  for (const Chunk& chunk : chunks_) bytes += chunk.conv.packed_bytes();
+  return bytes;
+}
+
+std::unique_ptr<KernelState> LinearKernel::make_state() const {
+  if (chunks_.empty()) return nullptr;
+  auto state = std::make_unique<OneDnnState>();
+  for (const Chunk& chunk : chunks_) state->runs.push_back(chunk.conv.make_run());
+  return state;
+}
+
+const void* LinearKernel::source_of_chunk(const Chunk& chunk, const void* x, std::byte* scratch) const {
+  if (choice_.path == ComputePath::int8) {
+    if (x_.dtype == DType::u8 && chunks_.size() == 1) return x;
+    std::byte* out = scratch + offsets_.source;
+    const auto copy = [](const std::byte* from, std::int64_t n, std::byte* to) {
+      std::memcpy(to, from, static_cast<std::size_t>(n));
+    };
+    const auto* in = static_cast<const std::byte*>(x);
+    if (x_.dtype == DType::u8)
+      gather_channels(in, 1, out, problem_, chunk.first, chunk.count, copy);
+    else
+      gather_channels(in, 1, out, problem_, chunk.first, chunk.count, offset_to_u8);
+    return out;
+  }
+  auto* out = reinterpret_cast<float*>(scratch + offsets_.source);
+  const auto bytes = static_cast<std::int64_t>(ir::size_of(x_.dtype));
+  const std::int32_t zero_point = x_.quant ? x_.quant->zero_point[0] : 0;
+  gather_channels(static_cast<const std::byte*>(x), bytes, out, problem_, chunk.first, chunk.count,
+                  [&](const std::byte* from, std::int64_t n, float* to) { centre(x_.dtype, from, n, zero_point, to); });
+  return out;
+}
+
+void LinearKernel::add_residuals(const void* x, std::int32_t* acc) const {
+  const std::int32_t zero_point = x_.quant ? x_.quant->zero_point[0] : 0;
+  const auto add = [&](const auto* in) {
+    const std::int64_t cost = static_cast<std::int64_t>(residuals_.size());
+    parallel_for(problem_.output_pixels(), cost, [&](std::int64_t begin, std::int64_t end, int) {
+      for (std::int64_t pixel = begin; pixel < end; ++pixel) {
+        std::int32_t* row = acc + pixel * problem_.out_channels;
+        const WindowCursor window(problem_, pixel);
+        for (const TapResiduals& tap : residual_taps_) {
+          const std::int64_t input = window.input_pixel(tap.tap);
+          if (input < 0) continue;
+          const auto* channels = in + input * problem_.in_channels;
+          for (std::size_t i = tap.begin; i < tap.end; ++i) {
+            const ResidualTerm& term = residuals_[i];
+            row[term.out_channel] += term.value * (channels[term.in_channel] - zero_point);
+          }
+        }
+      }
+    });
+  };
+  if (x_.dtype == DType::u8)
+    add(static_cast<const std::uint8_t*>(x));
+  else
+    add(static_cast<const std::int8_t*>(x));
+}
+
+void LinearKernel::execute(const ExecutionContext& context) const {
+  if (choice_.path == ComputePath::f64) return execute_f64(context);
+  const auto& state = static_cast<const OneDnnState&>(*context.state);
+  const void* x = context.inputs[0];
+  std::byte* scratch = context.scratch;
+  void* partial = scratch + offsets_.partial;
+  auto* total = reinterpret_cast<std::int32_t*>(scratch + offsets_.total);
+  const std::int64_t outputs = problem_.output_pixels() * problem_.out_channels;
+  const bool int8 = choice_.path == ComputePath::int8;
+  for (std::size_t c = 0; c < chunks_.size(); ++c) {
+    const Chunk& chunk = chunks_[c];
+    chunk.conv.execute(*state.runs[c], source_of_chunk(chunk, x, scratch), partial, scratch + offsets_.onednn);
+    if (chunks_.size() == 1) break;
+    parallel_for(outputs, 1, [&](std::int64_t begin, std::int64_t end, int) {
+      if (int8)
+        add_chunk(static_cast<const std::int32_t*>(partial) + begin, end - begin, c == 0, total + begin);
+      else
+        add_chunk(static_cast<const float*>(partial) + begin, end - begin, c == 0, total + begin);
+    });
+  }
+  const bool integers = int8 || chunks_.size() > 1;
+  auto* sums = chunks_.size() > 1 ? total : static_cast<std::int32_t*>(partial);
+  if (!residuals_.empty()) add_residuals(x, sums);
+  const void* bias = epilogue_.reads_bias() ? context.inputs[2] : nullptr;
+  parallel_for(outputs, 1, [&](std::int64_t begin, std::int64_t end, int) {
+    if (integers)
+      epilogue_.run(sums + begin, begin, end, bias, context.outputs[0]);
+    else
+      epilogue_.run(static_cast<const float*>(partial) + begin, begin, end, bias, context.outputs[0]);
+  });
+}
+
+void LinearKernel::execute_f64(const ExecutionContext& context) const {
+  const std::int64_t per_group = problem_.in_channels / problem_.groups;
+  const std::int64_t columns = problem_.out_channels / problem_.groups;
+  const std::int64_t taps = ir::element_count(problem_.kernel), depth = per_group * taps;
+  const std::int64_t pixels = problem_.output_pixels();
+  const std::int64_t blocks = (pixels + kRowsF64 - 1) / kRowsF64;
+  const Affine centred = {1.0, x_.affine().zero_point};
+  const void* bias = epilogue_.reads_bias() ? context.inputs[2] : nullptr;
+  parallel_for(
+      blocks, kRowsF64 * depth * problem_.out_channels,
+      [&](std::int64_t begin, std::int64_t end, int thread) {
+        double* rows = reinterpret_cast<double*>(context.scratch + offsets_.source) + thread * kRowsF64 * depth;
+        double* sums =
+            reinterpret_cast<double*>(context.scratch + offsets_.total) + thread * kRowsF64 * problem_.out_channels;
+        for (std::int64_t block = begin; block < end; ++block) {
+          const std::int64_t first = block * kRowsF64, count = std::min(kRowsF64, pixels - first);
+          for (std::int64_t group = 0; group < problem_.groups; ++group) {
+            for (std::int64_t r = 0; r < kRowsF64; ++r) {
+              double* row = rows + r * depth;
+              const WindowCursor window(problem_, first + std::min(r, count - 1));
+              for (std::int64_t tap = 0; tap < taps; ++tap, row += per_group) {
+                const std::int64_t input = window.input_pixel(tap);
+                if (input < 0)
+                  std::fill_n(row, per_group, 0.0);
+                else
+                  load_real(x_.dtype, context.inputs[0], input * problem_.in_channels + group * per_group, 1, per_group,
+                            centred, row);
+              }
+            }
+            multiply_rows_f64(rows, depth, panels_.data() + group * packed_size_f64(depth, columns), depth, columns,
+                              sums + group * columns, problem_.out_channels);
+          }
+          epilogue_.run(sums, first * problem_.out_channels, (first + count) * problem_.out_channels, bias,
+                        context.outputs[0]);
+        }
+      },
+      threads_);
+}
+
+}  // namespace vaip::kernels

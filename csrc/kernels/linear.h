@@ -1,0 +1,74 @@
+// Convolution with constant weights, and whatever else is one: source, weights and geometry in, epilogue applied, dense
+// channels-last result out. Runs on the fastest exact path.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "kernels/conv_problem.h"
+#include "kernels/epilogue.h"
+#include "kernels/kernel.h"
+#include "kernels/onednn_conv.h"
+
+namespace vaip::kernels {
+
+class LinearKernel : public Kernel {
+ public:
+  // x: dense, channels last, of the problem's input. Errors do not name the layer; make_kernel adds that.
+  LinearKernel(const ConvProblem& problem, LinearWeights weights, const Operand& x, Epilogue epilogue,
+               const KernelOptions& options);
+
+  // inputs: x, weights (packed at construction, not read again), bias; outputs: y.
+  void execute(const ExecutionContext& context) const override;
+  std::size_t scratch_bytes() const override { return scratch_bytes_; }
+  std::size_t packed_bytes() const override;
+  std::unique_ptr<KernelState> make_state() const override;
+
+  ComputePath path() const { return choice_.path; }
+  std::int64_t chunks() const { return choice_.chunks; }
+  std::size_t residual_count() const { return residuals_.size(); }
+
+ private:
+  struct Chunk {
+    std::int64_t first, count;  // input channels of each group
+    OneDnnConv conv;
+  };
+  bool build_chunks(const PathChoice& choice, const LinearWeights& weights, const CpuTraits& cpu);
+  void build_f64(const LinearWeights& weights);
+  void plan_scratch();
+
+  const void* source_of_chunk(const Chunk& chunk, const void* x, std::byte* scratch) const;
+  void add_residuals(const void* x, std::int32_t* acc) const;
+  void execute_f64(const ExecutionContext& context) const;
+
+  ConvProblem problem_;
+  Operand x_;
+  Epilogue epilogue_;
+  PathChoice choice_;
+
+  // int8 and f32 paths
+  std::vector<Chunk> chunks_;
+  std::int64_t u8_zero_point_ = 0;  // of the source as u8
+  struct TapResiduals {
+    std::int64_t tap;
+    std::size_t begin, end;  // in residuals_
+  };
+  struct ResidualTerm {
+    std::int32_t in_channel, out_channel, value;  // channels of all groups
+  };
+  std::vector<ResidualTerm> residuals_;
+  std::vector<TapResiduals> residual_taps_;
+
+  // f64 path: per group, panels for [taps][in_channels] x [out_channels]
+  std::vector<double> panels_;
+  int threads_ = 1;
+
+  // Byte offsets in the scratch memory.
+  struct Offsets {
+    std::size_t source = 0, partial = 0, total = 0, onednn = 0;
+  };
+  Offsets offsets_;
+  std::size_t scratch_bytes_ = 0;
+};
+
+}  // namespace vaip::kernels

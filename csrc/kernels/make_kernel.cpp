@@ -1,0 +1,79 @@
+// Picks the kernel of a layer, and puts the layer's name into every error on the way.
+#include <oneapi/dnnl/dnnl.hpp>
+
+#include "base/error.h"
+#include "kernels/layers.h"
+#include "kernels/real_block.h"
+
+namespace vaip::kernels {
+namespace {
+
+struct Overloads {
+  const LayerOperands& operands;
+  const KernelOptions& options;
+
+  std::unique_ptr<Kernel> operator()(const ir::QuantizeAttrs&) const { return make_quantize(operands); }
+  std::unique_ptr<Kernel> operator()(const ir::DequantizeAttrs&) const { return make_dequantize(operands); }
+  std::unique_ptr<Kernel> operator()(const ir::RequantizeAttrs&) const { return make_unary({}, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::ConvAttrs& a) const { return make_conv(a, operands, options); }
+  std::unique_ptr<Kernel> operator()(const ir::MatMulAttrs& a) const { return make_matmul(a, operands, options); }
+  std::unique_ptr<Kernel> operator()(const ir::ArithmeticAttrs& a) const { return make_arithmetic(a, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::ElementwiseAttrs& a) const { return make_unary(a.function, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::PoolAttrs& a) const { return make_pool(a, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::ReduceAttrs& a) const { return make_reduce(a, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::SoftmaxAttrs& a) const { return make_softmax(a, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::ConcatAttrs& a) const { return make_concat(a, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::PadAttrs& a) const { return make_pad(a, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::ReshapeAttrs&) const { return make_reshape(operands); }
+  std::unique_ptr<Kernel> operator()(const ir::TransposeAttrs& a) const { return make_transpose(a, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::SliceAttrs& a) const { return make_slice(a, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::SplitAttrs& a) const { return make_split(a, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::ResizeAttrs& a) const { return make_resize(a, operands); }
+};
+
+// What the factories may rely on.
+void check_operands(const LayerOperands& operands) {
+  const ir::Layer& layer = operands.layer;
+  const bool two_inputs = layer.as<ir::ConvAttrs>() || layer.as<ir::MatMulAttrs>();
+  const std::size_t needed = two_inputs ? 2 : 1;
+  if (operands.inputs.size() < needed || operands.outputs.empty())
+    fail(ErrorKind::invalid_model, operands.inputs.size(), " inputs and ", operands.outputs.size(), " outputs; needs ",
+         needed, " and 1");
+  for (std::size_t i = 0; i < operands.inputs.size(); ++i)
+    if (!operands.inputs[i].present() && (i < 2 || !two_inputs))
+      fail(ErrorKind::invalid_model, "input ", i, " is absent");
+  const auto check = [&](const Operand& operand, bool is_input) {
+    if (!operand.present()) return;
+    const bool packed_weight = is_input && operand.constant && two_inputs && ir::is_integer(operand.dtype);
+    if (!ir::is_static(operand.shape))
+      fail(ErrorKind::internal, "tensor '", operand.name, "' has the unbound shape ", ir::to_string(operand.shape));
+    if (!is_computable(operand.dtype) && !packed_weight && !ir::is_data_movement(layer))
+      fail(ErrorKind::unsupported, "tensor '", operand.name, "' is of type ", ir::name(operand.dtype));
+  };
+  for (const Operand& operand : operands.inputs) check(operand, true);
+  for (const Operand& operand : operands.outputs) check(operand, false);
+}
+
+}  // namespace
+
+std::unique_ptr<Kernel> make_kernel(const LayerOperands& operands, const KernelOptions& options) {
+  const ir::Layer& layer = operands.layer;
+  try {
+    check_operands(operands);
+    return std::visit(Overloads{operands, options}, layer.attrs);
+  } catch (const Error& e) {
+    throw Error(e.kind(), layer.op + " '" + layer.name + "': " + e.what());
+  } catch (const dnnl::error& e) {
+    fail(ErrorKind::internal, layer.op, " '", layer.name, "': oneDNN cannot make its primitive: ", e.what());
+  }
+}
+
+LayoutPolicy layout_policy(const ir::Layer& layer) {
+  if (layer.as<ir::ConvAttrs>() || layer.as<ir::PoolAttrs>() || layer.as<ir::ResizeAttrs>())
+    return LayoutPolicy::channels_last;
+  if (layer.as<ir::MatMulAttrs>() || layer.as<ir::ReshapeAttrs>()) return LayoutPolicy::row_major;
+  if (layer.as<ir::TransposeAttrs>()) return LayoutPolicy::writes_row_major;
+  return LayoutPolicy::follows_inputs;
+}
+
+}  // namespace vaip::kernels

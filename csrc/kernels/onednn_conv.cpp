@@ -1,0 +1,99 @@
+#include "kernels/onednn_conv.h"
+
+#include <string_view>
+
+namespace vaip::kernels {
+namespace {
+
+using dnnl::memory;
+
+memory::format_tag channels_last_tag(std::size_t spatial_rank) {
+  return spatial_rank == 1 ? memory::format_tag::nwc
+         : spatial_rank == 2 ? memory::format_tag::nhwc
+                             : memory::format_tag::ndhwc;
+}
+
+// Without int8_dot_product the kernels multiply adjacent bytes of the packed weights pairwise into 16-bit sums. That
+// split_saturating_pairs() guards the right pairs is visible in the packed layout: blocks of four adjacent input channels
+// are innermost. Depthwise kernels have one input channel per group and sum nothing in 16 bits.
+bool pairs_are_adjacent_channels(const memory::desc& packed, const ConvProblem& problem) {
+  const bool grouped = problem.groups > 1;
+  if (grouped && problem.groups == problem.in_channels && problem.groups == problem.out_channels) return true;
+  const memory::dims blocks = packed.get_inner_blks(), dims = packed.get_inner_idxs();
+  return !blocks.empty() && blocks.back() == 4 && dims.back() == (grouped ? 2 : 1);
+}
+
+// The chunk's weights as oneDNN's plain [g][oc][ic][kernel...].
+template <typename T>
+void gather(const LinearWeights& weights, std::int64_t first, std::int64_t count, T* out) {
+  for (std::int64_t oc = 0; oc < weights.out_channels; ++oc) {
+    const std::int32_t* row = weights.integers.data() + oc * weights.per_channel() + first * weights.taps;
+    for (std::int64_t i = 0; i < count * weights.taps; ++i) *out++ = static_cast<T>(row[i]);
+  }
+}
+
+memory::dims with_prefix(memory::dims prefix, const ir::Shape& spatial) {
+  prefix.insert(prefix.end(), spatial.begin(), spatial.end());
+  return prefix;
+}
+
+}  // namespace
+
+std::optional<OneDnnConv> OneDnnConv::create(const ConvProblem& p, ComputePath path, const CpuTraits& cpu,
+                                               const LinearWeights& weights, std::int64_t first, std::int64_t count,
+                                               std::int64_t source_zero_point) {
+  if (p.spatial_rank() < 1 || p.spatial_rank() > 3) return std::nullopt;
+  const bool int8 = path == ComputePath::int8;
+  const memory::format_tag tag = channels_last_tag(p.spatial_rank());
+  const memory::desc source(with_prefix({p.batch, p.in_channels}, p.input),
+                            int8 ? memory::data_type::u8 : memory::data_type::f32, tag);
+  const memory::desc destination(with_prefix({p.batch, p.out_channels}, p.output),
+                                 int8 ? memory::data_type::s32 : memory::data_type::f32, tag);
+  const memory::dims weight_dims =
+      with_prefix(p.groups == 1 ? memory::dims{p.out_channels, count}
+                                : memory::dims{p.groups, p.out_channels / p.groups, count},
+                  p.kernel);
+  const memory::data_type weight_type = int8 ? memory::data_type::s8 : memory::data_type::f32;
+  ir::Shape dilates = p.dilations;
+  for (std::int64_t& d : dilates) --d;  // oneDNN counts the gaps
+
+  dnnl::primitive_attr attributes = onednn_attributes();
+  const bool has_zero_point = int8 && source_zero_point != 0;
+  if (has_zero_point) attributes.set_zero_points_mask(DNNL_ARG_SRC, 0);
+  // convolution_direct: Winograd's transforms would leave the integers.
+  const dnnl::convolution_forward::primitive_desc desc(
+      onednn_engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, source,
+      memory::desc(weight_dims, weight_type, memory::format_tag::any), destination, p.strides, dilates, p.pads_begin,
+      p.pads_end, attributes, /*allow_empty=*/true);
+  if (!desc) return std::nullopt;
+  const memory::desc packed_desc = desc.weights_desc();
+  const std::string_view implementation = desc.impl_info_str();
+  if (implementation.find("ref") != std::string_view::npos) return std::nullopt;  // slower than our own loops
+  if (int8 && !cpu.int8_dot_product &&
+      (implementation.find("jit") != 0 || !pairs_are_adjacent_channels(packed_desc, p)))
+    return std::nullopt;
+
+  memory plain(memory::desc(weight_dims, weight_type, ir::row_major_strides(weight_dims)), onednn_engine());
+  if (int8)
+    gather(weights, first, count, static_cast<std::int8_t*>(plain.get_data_handle()));
+  else
+    gather(weights, first, count, static_cast<float*>(plain.get_data_handle()));
+  memory packed(packed_desc, onednn_engine());
+  dnnl::stream stream(onednn_engine());
+  dnnl::reorder(plain, packed).execute(stream, plain, packed);
+  stream.wait();
+
+  std::vector<std::pair<int, memory>> constants = {{DNNL_ARG_WEIGHTS, packed}};
+  if (has_zero_point) {
+    memory zero_point({{1}, memory::data_type::s32, memory::format_tag::x}, onednn_engine());
+    *static_cast<std::int32_t*>(zero_point.get_data_handle()) = static_cast<std::int32_t>(source_zero_point);
+    constants.emplace_back(DNNL_ARG_ATTR_ZERO_POINTS | DNNL_ARG_SRC, zero_point);
+  }
+  OneDnnPrimitive primitive(dnnl::convolution_forward(desc), std::move(constants),
+                            {{DNNL_ARG_SRC, desc.src_desc()},
+                             {DNNL_ARG_DST, desc.dst_desc()},
+                             {DNNL_ARG_SCRATCHPAD, desc.scratchpad_desc()}});
+  return OneDnnConv(std::move(primitive), desc.scratchpad_desc().get_size(), packed_desc.get_size());
+}
+
+}  // namespace vaip::kernels

@@ -1,0 +1,38 @@
+// A convolution of integers on oneDNN, in a way that is exact for the operands at hand.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "kernels/conv_problem.h"
+#include "kernels/onednn.h"
+
+namespace vaip::kernels {
+
+// Source: int8 path u8, zero points applied by oneDNN; f32 path floats, zero points already subtracted.
+// Destination: int8 path s32, f32 path floats; the exact sums.
+class OneDnnConv {
+ public:
+  // One chunk: input channels [first, first + count) of every group. problem.in_channels counts those of the chunk only.
+  // Nothing where oneDNN has no implementation for this, or none that is exact.
+  static std::optional<OneDnnConv> create(const ConvProblem& problem, ComputePath path, const CpuTraits& cpu,
+                                          const LinearWeights& weights, std::int64_t first, std::int64_t count,
+                                          std::int64_t source_zero_point);
+
+  std::size_t scratch_bytes() const { return scratch_bytes_; }
+  std::size_t packed_bytes() const { return packed_bytes_; }
+  std::unique_ptr<OneDnnPrimitive::Run> make_run() const { return primitive_.make_run(); }
+  void execute(OneDnnPrimitive::Run& run, const void* source, void* destination, void* scratch) const {
+    primitive_.execute(run, {const_cast<void*>(source), destination, scratch});
+  }
+
+ private:
+  OneDnnConv(OneDnnPrimitive primitive, std::size_t scratch_bytes, std::size_t packed_bytes)
+      : primitive_(std::move(primitive)), scratch_bytes_(scratch_bytes), packed_bytes_(packed_bytes) {}
+
+  OneDnnPrimitive primitive_;
+  std::size_t scratch_bytes_, packed_bytes_;
+};
+
+}  // namespace vaip::kernels

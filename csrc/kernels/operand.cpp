@@ -1,0 +1,127 @@
+#include "kernels/operand.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "kernels/real_block.h"
+
+namespace vaip::kernels {
+
+Affine Operand::affine() const {
+  if (!quant) return {};
+  if (!quant->per_tensor())
+    fail(ErrorKind::unsupported, "tensor '", name, "' is quantized per axis (", quant->scale.size(), " scales along axis ",
+         quant->axis, "); this operator reads and writes tensors quantized per tensor");
+  return {static_cast<double>(quant->scale[0]), static_cast<double>(quant->zero_point[0])};
+}
+
+Operand make_operand(const ir::Value& value, Layout layout) {
+  Operand operand;
+  operand.name = value.name;
+  operand.dtype = value.dtype;
+  operand.shape = value.shape;
+  operand.layout = layout;
+  operand.strides = strides_of(value.shape, layout);
+  operand.quant = value.quant;
+  operand.constant = value.constant;
+  return operand;
+}
+
+ir::Shape strides_of(const ir::Shape& shape, Layout layout) {
+  if (layout == Layout::row_major || shape.size() < 3) return ir::row_major_strides(shape);
+  ir::Shape strides(shape.size());
+  strides[1] = 1;
+  std::int64_t step = shape[1];
+  for (std::size_t d = shape.size() - 1; d >= 2; --d) {
+    strides[d] = step;
+    step *= shape[d];
+  }
+  strides[0] = step;
+  return strides;
+}
+
+bool same_order(const ir::Shape& shape, Layout a, Layout b) {
+  if (a == b || shape.size() < 3) return true;
+  const std::int64_t spatial = ir::element_count(ir::Shape(shape.begin() + 2, shape.end()));
+  return shape[1] <= 1 || spatial <= 1 || shape[0] == 0;
+}
+
+ir::Shape broadcast_strides(const Operand& operand, const ir::Shape& shape) {
+  ir::Shape strides(shape.size(), 0);
+  const std::size_t lead = shape.size() - operand.shape.size();
+  for (std::size_t d = 0; d < operand.shape.size(); ++d)
+    if (operand.shape[d] != 1) strides[lead + d] = operand.strides[d];
+  return strides;
+}
+
+namespace {
+
+// Elements per step of the quantization axis.
+std::int64_t inner_count(const ir::Shape& shape, int axis) {
+  return ir::element_count(ir::Shape(shape.begin() + axis + 1, shape.end()));
+}
+
+bool is_packed(ir::DType dtype) { return dtype == ir::DType::u4 || dtype == ir::DType::s4; }
+
+void check_size(const Operand& constant) {
+  const std::size_t bits = is_packed(constant.dtype) ? 4 : 8 * ir::size_of(constant.dtype);
+  const std::size_t needed = (static_cast<std::size_t>(constant.count()) * bits + 7) / 8;
+  if (!constant.constant || constant.constant->size_bytes < needed)
+    fail(ErrorKind::invalid_model, "constant '", constant.name, "' of shape ", ir::to_string(constant.shape), " and type ",
+         ir::name(constant.dtype), " needs ", needed, " bytes but has ",
+         constant.constant ? constant.constant->size_bytes : 0);
+}
+
+template <typename T>
+void widen(const ir::Constant& constant, std::vector<std::int32_t>& out) {
+  std::copy_n(constant.as<T>(), out.size(), out.begin());
+}
+
+}  // namespace
+
+std::vector<double> real_values(const Operand& constant) {
+  check_size(constant);
+  const std::int64_t count = constant.count();
+  std::vector<double> real(static_cast<std::size_t>(count));
+  if (is_packed(constant.dtype)) {
+    const std::vector<std::int32_t> integers = stored_integers(constant);
+    std::copy(integers.begin(), integers.end(), real.begin());
+  } else {
+    load_real(constant.dtype, constant.constant->data.get(), 0, 1, count, Affine{}, real.data());
+  }
+  if (!constant.quant) return real;
+  const ir::QuantParams& quant = *constant.quant;
+  const std::int64_t inner = quant.per_tensor() ? count : inner_count(constant.shape, quant.axis);
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto entry = static_cast<std::size_t>(i / inner) % quant.scale.size();
+    double& value = real[static_cast<std::size_t>(i)];
+    value = (value - quant.zero_point[entry]) * static_cast<double>(quant.scale[entry]);
+  }
+  return real;
+}
+
+std::vector<std::int32_t> stored_integers(const Operand& constant) {
+  check_size(constant);
+  std::vector<std::int32_t> out(static_cast<std::size_t>(constant.count()));
+  switch (constant.dtype) {
+    case ir::DType::u8: widen<std::uint8_t>(*constant.constant, out); break;
+    case ir::DType::s8: widen<std::int8_t>(*constant.constant, out); break;
+    case ir::DType::u16: widen<std::uint16_t>(*constant.constant, out); break;
+    case ir::DType::s16: widen<std::int16_t>(*constant.constant, out); break;
+    case ir::DType::u4:
+    case ir::DType::s4: {  // two per byte, the first in the low nibble
+      const auto* bytes = constant.constant->as<std::uint8_t>();
+      for (std::size_t i = 0; i < out.size(); ++i) {
+        const int nibble = (i % 2 == 0 ? bytes[i / 2] : bytes[i / 2] >> 4) & 0xF;
+        out[i] = constant.dtype == ir::DType::s4 && nibble >= 8 ? nibble - 16 : nibble;
+      }
+      break;
+    }
+    default:
+      fail(ErrorKind::internal, "constant '", constant.name, "' of type ", ir::name(constant.dtype),
+           " was read as integers of at most 16 bits");
+  }
+  return out;
+}
+
+}  // namespace vaip::kernels

@@ -1,0 +1,58 @@
+// What a kernel knows about a tensor that it reads or writes: type, logical shape, physical order, quantization.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ir/graph.h"
+
+namespace vaip::kernels {
+
+// The physical order of a tensor's elements. channels_last keeps axis 1 innermost (N, spatial..., C); rank 3 and above.
+enum class Layout : std::uint8_t { row_major, channels_last };
+
+// real = (q - zero_point) * scale; the identity for tensors without quantization parameters.
+struct Affine {
+  double scale = 1.0;
+  double zero_point = 0.0;
+  bool operator==(const Affine& o) const { return scale == o.scale && zero_point == o.zero_point; }
+  bool operator!=(const Affine& o) const { return !(*this == o); }
+};
+
+struct Operand {
+  std::string name;
+  ir::DType dtype = ir::DType::undefined;  // undefined: an optional input that is absent
+  ir::Shape shape;                         // logical, whatever the layout
+  Layout layout = Layout::row_major;
+  ir::Shape strides;  // in elements, per logical dimension
+  std::optional<ir::QuantParams> quant;
+  std::optional<ir::Constant> constant;
+
+  bool present() const { return dtype != ir::DType::undefined; }
+  int rank() const { return static_cast<int>(shape.size()); }
+  std::int64_t count() const { return ir::element_count(shape); }
+  std::size_t size_bytes() const { return static_cast<std::size_t>(count()) * ir::size_of(dtype); }
+  bool per_tensor() const { return !quant || quant->per_tensor(); }
+  // The mapping to real numbers. Throws Error(unsupported) for parameters per axis.
+  Affine affine() const;
+};
+
+Operand make_operand(const ir::Value& value, Layout layout);
+
+ir::Shape strides_of(const ir::Shape& shape, Layout layout);
+
+// Whether both layouts store a tensor of this shape in the same order, so that changing between them is free.
+bool same_order(const ir::Shape& shape, Layout a, Layout b);
+
+// The operand's strides seen from `shape`, to which it broadcasts by numpy's rules: 0 along repeated dimensions.
+ir::Shape broadcast_strides(const Operand& operand, const ir::Shape& shape);
+
+// A constant's elements as real numbers in row-major order, quantization parameters (also per axis) applied.
+std::vector<double> real_values(const Operand& constant);
+
+// A constant's stored integers (also packed 4-bit ones), without zero points applied. At most 16 bits wide.
+std::vector<std::int32_t> stored_integers(const Operand& constant);
+
+}  // namespace vaip::kernels

@@ -1,0 +1,160 @@
+// Max and average pooling over channels-last tensors. Maxima are taken and averages summed on the stored integers; padding
+// never wins a maximum.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+#include "base/error.h"
+#include "kernels/conv_problem.h"
+#include "kernels/layers.h"
+#include "kernels/move.h"
+#include "kernels/multiversion.h"
+#include "kernels/parallel.h"
+#include "kernels/real_block.h"
+
+namespace vaip::kernels {
+namespace {
+
+using ir::DType;
+using Op = ir::PoolAttrs::Op;
+
+template <typename T>
+VAIP_MULTIVERSION void maximum(const T* __restrict in, std::int64_t n, T* __restrict best) {
+  for (std::int64_t i = 0; i < n; ++i) best[i] = in[i] > best[i] ? in[i] : best[i];
+}
+// Sums of up to 2^15 elements of 16 bits fit.
+template <typename T, typename Sum>
+VAIP_MULTIVERSION void accumulate(const T* __restrict in, std::int64_t n, Sum* __restrict sum) {
+  for (std::int64_t i = 0; i < n; ++i) sum[i] += in[i];
+}
+
+ConvProblem window_problem(const ir::PoolAttrs& attrs, const Operand& x, const Operand& y) {
+  Operand kernel;  // only its spatial shape matters
+  kernel.shape = {x.shape[1], 1};
+  kernel.shape.insert(kernel.shape.end(), attrs.kernel.begin(), attrs.kernel.end());
+  ir::ConvAttrs conv;
+  conv.strides = attrs.strides;
+  conv.dilations = attrs.dilations;
+  conv.pads = attrs.pads;
+  conv.auto_pad = attrs.auto_pad;
+  return conv_problem(conv, x, kernel, y);
+}
+
+template <typename T>
+class PoolKernel : public Kernel {
+ public:
+  // Integers of up to 16 bits are summed as integers, exactly; anything else in double.
+  static constexpr bool kIntegers = std::is_integral_v<T> && sizeof(T) <= 2;
+  using Sum = std::conditional_t<kIntegers, std::int32_t, double>;
+
+  PoolKernel(const ir::PoolAttrs& attrs, const Operand& x, const Operand& y)
+      : attrs_(attrs),
+        problem_(window_problem(attrs, x, y)),
+        taps_(ir::element_count(problem_.kernel)),
+        element_(x, y),
+        dtype_(x.dtype),
+        affine_(x.affine()),
+        quantizer_(make_quantizer(y)) {
+    if (kIntegers && taps_ > (1 << 15)) fail(ErrorKind::unsupported, "a pooling window of ", taps_, " elements");
+  }
+
+  void execute(const ExecutionContext& context) const override {
+    const T* x = static_cast<const T*>(context.inputs[0]);
+    const std::int64_t channels = problem_.in_channels;
+    parallel_for(problem_.output_pixels(), channels * taps_, [&](std::int64_t begin, std::int64_t end, int) {
+      for (std::int64_t pixel = begin; pixel < end; ++pixel) {
+        const WindowCursor window(problem_, pixel);
+        for (std::int64_t first = 0; first < channels; first += kBlock) {
+          const std::int64_t count = std::min(kBlock, channels - first);
+          const std::int64_t out = pixel * channels + first;
+          if (attrs_.op == Op::max)
+            take_maximum(x + first, window, count, out, context.outputs[0]);
+          else
+            take_average(x + first, window, count, pixel, out, context.outputs[0]);
+        }
+      }
+    });
+  }
+
+ private:
+  void take_maximum(const T* x, const WindowCursor& window, std::int64_t count, std::int64_t out, void* y) const {
+    T best[kBlock];
+    std::fill_n(best, count, std::numeric_limits<T>::lowest());
+    for (std::int64_t tap = 0; tap < taps_; ++tap) {
+      const std::int64_t input = window.input_pixel(tap);
+      if (input >= 0) maximum(x + input * problem_.in_channels, count, best);
+    }
+    if (element_.is_copy() && !has_effect(attrs_.activation)) {
+      std::memcpy(static_cast<T*>(y) + out, best, static_cast<std::size_t>(count) * sizeof(T));
+      return;
+    }
+    double real[kBlock];
+    load_real(dtype_, best, 0, 1, count, affine_, real);
+    apply(attrs_.activation, real, count);
+    store_real(quantizer_, real, y, out, 1, count);
+  }
+
+  void take_average(const T* x, const WindowCursor& window, std::int64_t count, std::int64_t pixel, std::int64_t out,
+                    void* y) const {
+    Sum sums[kBlock];
+    std::fill_n(sums, count, Sum{});
+    std::int64_t valid = 0;
+    for (std::int64_t tap = 0; tap < taps_; ++tap) {
+      const std::int64_t input = window.input_pixel(tap);
+      if (input < 0) continue;
+      ++valid;
+      accumulate(x + input * problem_.in_channels, count, sums);
+    }
+    const std::int64_t divisor = attrs_.count_include_pad ? taps_within_padding(pixel) : valid;
+    const double offset = static_cast<double>(valid) * affine_.zero_point;
+    double real[kBlock];
+    // scale * sum is exact and the quotient rounded once: a tie stays a tie.
+    for (std::int64_t i = 0; i < count; ++i)
+      real[i] = (static_cast<double>(sums[i]) - offset) * affine_.scale / static_cast<double>(divisor);
+    apply(attrs_.activation, real, count);
+    store_real(quantizer_, real, y, out, 1, count);
+  }
+
+  // With count_include_pad, padding counts, but not what ceil_mode adds beyond it.
+  std::int64_t taps_within_padding(std::int64_t pixel) const {
+    std::int64_t taps = 1;
+    for (std::size_t d = problem_.spatial_rank(); d-- > 0;) {
+      const std::int64_t origin = pixel % problem_.output[d] * problem_.strides[d] - problem_.pads_begin[d];
+      pixel /= problem_.output[d];
+      const std::int64_t room = problem_.input[d] + problem_.pads_end[d] - origin;
+      taps *= std::min(problem_.kernel[d], (room + problem_.dilations[d] - 1) / problem_.dilations[d]);
+    }
+    return taps;
+  }
+
+  ir::PoolAttrs attrs_;
+  ConvProblem problem_;
+  std::int64_t taps_;
+  ElementMove element_;
+  DType dtype_;
+  Affine affine_;
+  Quantizer quantizer_;
+};
+
+}  // namespace
+
+std::unique_ptr<Kernel> make_pool(const ir::PoolAttrs& attrs, const LayerOperands& operands) {
+  const Operand &x = operands.inputs[0], &y = operands.outputs[0];
+  if (x.rank() < 3 || attrs.kernel.size() + 2 != x.shape.size())
+    fail(ErrorKind::invalid_model, "a window of ", attrs.kernel.size(), " dimensions on an input ",
+         ir::to_string(x.shape));
+  switch (x.dtype) {
+    case DType::u8: return std::make_unique<PoolKernel<std::uint8_t>>(attrs, x, y);
+    case DType::s8: return std::make_unique<PoolKernel<std::int8_t>>(attrs, x, y);
+    case DType::u16: return std::make_unique<PoolKernel<std::uint16_t>>(attrs, x, y);
+    case DType::s16: return std::make_unique<PoolKernel<std::int16_t>>(attrs, x, y);
+    case DType::s32: return std::make_unique<PoolKernel<std::int32_t>>(attrs, x, y);
+    case DType::f32: return std::make_unique<PoolKernel<float>>(attrs, x, y);
+    case DType::f64: return std::make_unique<PoolKernel<double>>(attrs, x, y);
+    default: fail(ErrorKind::unsupported, "pooling of ", ir::name(x.dtype));
+  }
+}
+
+}  // namespace vaip::kernels

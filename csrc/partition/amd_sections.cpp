@@ -1,0 +1,188 @@
+#include "partition/amd_sections.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "base/error.h"
+#include "base/json_schema.h"
+#include "base/nearest.h"
+
+namespace vaip::partition {
+namespace {
+
+using json::Value;
+
+// The plug-ins that put quantized layers on the device: the CNN compiler, dynamic dispatch, the LLM and Whisper passes
+// and the BF16 compiler, which takes quantized models too. All others (init, graph clean-up) only prepare.
+constexpr std::array<const char*, 10> kOffloadingPlugins = {"vaip-pass_level1_dpu", "vaip-pass_level1_dd",
+                                                            "vaip-pass_dd_",        "vaip-pass_matmul_nbits",
+                                                            "vaip-pass_mladf_mlp",  "vaip-pass_ssmlp",
+                                                            "vaip-pass_norm_k",     "vaip-pass_vaiml",
+                                                            "vaip-pass_gemm_asr",   "vaip-pass_fuse_device_subgraph"};
+// vaip-pass_py_ext runs rules of a Python module; these modules offload.
+constexpr std::array<const char*, 7> kOffloadingModules = {
+    "voe.passes.fuse_GEMM",          "voe.passes.fuse_MATMUL",      "voe.passes.fuse_QDQ_MATMUL", "voe.passes.fuse_DPU",
+    "voe.passes.fuse_MATMULINTEGER", "voe.passes.fuse_MATMULNBITS", "voe.passes.dynamic_dispatch"};
+
+bool starts_with(const std::string& text, const std::string& prefix) {
+  return text.compare(0, prefix.size(), prefix) == 0;
+}
+
+std::string string_member(const Value& object, const char* name) {
+  const Value* found = member(object, name);
+  return found != nullptr && found->is_string() ? found->get<std::string>() : "";
+}
+
+bool offloads(const Value& pass) {
+  const std::string plugin = string_member(pass, "plugin");
+  const auto matches = [](const std::string& text) {
+    return [&text](const char* prefix) { return starts_with(text, prefix); };
+  };
+  if (plugin == "vaip-pass_py_ext") {
+    const Value* rules = member(pass, "py_ext");
+    const std::string module = rules == nullptr ? "" : string_member(*rules, "module_name");
+    return std::any_of(kOffloadingModules.begin(), kOffloadingModules.end(), matches(module));
+  }
+  return std::any_of(kOffloadingPlugins.begin(), kOffloadingPlugins.end(), matches(plugin));
+}
+
+bool enabled(const Value& pass) {
+  const Value* disabled = member(pass, "disabled");
+  return disabled == nullptr || !disabled->get<bool>();
+}
+
+// {"intValue": 32}, {"uintValue": 32}
+std::optional<std::int64_t> integer_attribute(const Value& attributes, const char* name) {
+  const Value* wrapped = member(attributes, name);
+  if (wrapped == nullptr || !wrapped->is_object()) return std::nullopt;
+  for (const char* kind : {"int_value", "uint_value"}) {
+    const Value* value = member(*wrapped, kind);
+    if (value != nullptr) return value->get<std::int64_t>();
+  }
+  return std::nullopt;
+}
+
+// `parameters`: a passDpuParam or target_opts.
+void read_thresholds(const Value& parameters, AmdSections& out) {
+  if (const Value* count = member(parameters, "minimum_num_of_conv"))
+    out.minimum_num_of_conv = count->get<std::int64_t>();
+  if (const Value* attributes = member(parameters, "xcompiler_attrs")) {
+    if (const auto count = integer_attribute(*attributes, "dpu_subgraph_num")) out.dpu_subgraph_num = count;
+  }
+}
+
+void read_vaiml(const Value& settings, AmdSections& out) {
+  // The short names are those of vaiml_config (Ryzen AI 1.4 and later).
+  static const std::map<std::string, std::string> devices = {
+      {"phx", "phoenix"}, {"hpt", "hawk_point"}, {"stx", "strix"}, {"krk", "krackan"}};
+  if (const Value* flag = member(settings, "enable_f32_to_bf16_conversion")) {
+    out.enable_f32_to_bf16_conversion = flag->get<bool>();
+  }
+  for (const char* key : {"device", "device_name"}) {
+    const auto device = devices.find(string_member(settings, key));
+    if (device != devices.end()) out.vaiml_device = device->second;
+  }
+}
+
+std::vector<std::string> names_of(const Value& list) {
+  std::vector<std::string> names;
+  for (const Value& item : list) names.push_back(string_member(item, "name"));
+  return names;
+}
+
+struct Selection {
+  std::vector<const Value*> passes;
+  const Value* target = nullptr;
+  std::string target_pointer;
+};
+
+Selection all_passes(const Value& passes) {
+  Selection out;
+  for (const Value& pass : passes) out.passes.push_back(&pass);
+  return out;
+}
+
+// The passes that a target lists, in its order.
+Selection select(const Value& passes, const Value& targets, const std::string& name, const std::string& origin,
+                 const std::string& source) {
+  std::vector<std::string> known = names_of(targets);
+  const auto found = std::find(known.begin(), known.end(), name);
+  if (found == known.end()) {
+    const std::string hint = did_you_mean(name, known);
+    known.insert(known.end(), {"X1", "X2"});
+    fail(ErrorKind::invalid_config, origin, ": No valid target found: ", name, "; valid targets are: ", join(known),
+         hint);
+  }
+  const auto index = static_cast<std::size_t>(found - known.begin());
+  Selection out;
+  out.target = &targets[index];
+  out.target_pointer = json::child("/targets", index);
+  const Value* list = member(*out.target, "pass");
+  const std::vector<std::string> pass_names = names_of(passes);
+  for (std::size_t i = 0; list != nullptr && i < list->size(); ++i) {
+    const std::string wanted = (*list)[i].get<std::string>();
+    const auto pass = std::find(pass_names.begin(), pass_names.end(), wanted);
+    if (pass == pass_names.end()) {
+      json::fail_at(
+          source, json::child(out.target_pointer + "/pass", i),
+          "Pass not found: " + wanted + "; valid passes are: " + join(pass_names) + did_you_mean(wanted, pass_names));
+    }
+    out.passes.push_back(&passes[static_cast<std::size_t>(pass - pass_names.begin())]);
+  }
+  return out;
+}
+
+}  // namespace
+
+const Value* member(const Value& object, const std::string& name) {
+  if (const auto exact = object.find(name); exact != object.end()) return &*exact;
+  for (auto item = object.begin(); item != object.end(); ++item) {
+    if (name_distance(item.key(), name) == 0) return &item.value();
+  }
+  return nullptr;
+}
+
+AmdSections read_amd_sections(const Document& document, const std::string& target, const Value& target_opts,
+                              const Document& defaults) {
+  const Value& file = document.content;
+  const bool own_passes = file.contains("passes");
+  const Value& passes = own_passes ? file.at("passes") : defaults.content.at("passes");
+  const Value none = Value::array();
+  const Value& targets = file.contains("targets") ? file.at("targets")
+                         : own_passes             ? none
+                                                  : defaults.content.at("targets");
+
+  AmdSections out;
+  out.target = target.empty() ? string_member(file, "target") : target;
+  const std::vector<std::string> target_names = names_of(targets);
+  const bool listed = std::find(target_names.begin(), target_names.end(), out.target) != target_names.end();
+  // AMD's INT8 compilers, which are no entries of a file: all passes.
+  const bool compiler = !listed && (out.target == "X1" || out.target == "X2");
+  const std::string origin = target.empty() ? document.source + ": /target" : "option \"target\"";
+  const Selection selection = out.target.empty() || compiler
+                                  ? all_passes(passes)
+                                  : select(passes, targets, out.target, origin, document.source);
+  out.passes_in_use = (own_passes ? document.source : defaults.source) + ": " +
+                      (selection.target == nullptr ? "/passes" : selection.target_pointer + "/pass");
+
+  read_vaiml(file, out);  // files that consist of a vaiml_config only (Whisper's)
+  for (const Value* pass : selection.passes) {
+    if (!enabled(*pass)) continue;
+    out.quantized_pass = out.quantized_pass || offloads(*pass);
+    if (const Value* parameters = member(*pass, "pass_dpu_param")) read_thresholds(*parameters, out);
+    if (const Value* settings = member(*pass, "vaiml_config")) read_vaiml(*settings, out);
+  }
+  if (selection.target != nullptr) {
+    if (const Value* options = member(*selection.target, "target_opts")) read_thresholds(*options, out);
+    out.xclbin = string_member(*selection.target, "xclbin");
+    out.xclbin_origin = document.source + ": " + selection.target_pointer + "/xclbin";
+  }
+  if (target_opts.is_object()) read_thresholds(target_opts, out);
+  return out;
+}
+
+}  // namespace vaip::partition

@@ -1,0 +1,100 @@
+#include "partition/filter.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <vector>
+
+#include "base/error.h"
+#include "base/nearest.h"
+#include "ir/dtype.h"
+
+namespace vaip::partition {
+namespace {
+
+bool contains(const std::vector<std::string>& list, const std::string& item) {
+  return std::find(list.begin(), list.end(), item) != list.end();
+}
+
+bool is_quantize_or_dequantize(const frontend::Node& node) {
+  return node.op_type == "QuantizeLinear" || node.op_type == "DequantizeLinear";
+}
+
+bool is_set(const NodeSelector& selector) {
+  return !selector.names.empty() || !selector.op_types.empty() || !selector.patterns.empty();
+}
+
+struct Match {
+  std::string node;  // "" for no match
+  std::string key;   // "names", "op_types", "patterns"
+};
+
+Match find_match(const frontend::OnnxGraph& graph, const frontend::Unit& unit, const NodeSelector& selector) {
+  for (std::size_t i = 0; i < unit.nodes.size(); ++i) {
+    const frontend::Node& node = graph.nodes[unit.nodes[i]];
+    const std::string name = frontend::display_name(node);
+    if (contains(selector.names, name)) return {name, "names"};
+    const bool folded = i > 0 && is_quantize_or_dequantize(node);
+    if (folded) continue;
+    if (contains(selector.op_types, node.op_type)) return {name, "op_types"};
+    for (const std::regex& pattern : selector.patterns) {
+      if (std::regex_search(name, pattern)) return {name, "patterns"};
+    }
+  }
+  return {};
+}
+
+// The element types of a layer's activations. A float tensor beside quantized ones is the edge of a Quantize or
+// Dequantize.
+std::vector<std::string> activation_types(const ir::Graph& layers, const ir::Layer& layer) {
+  std::vector<std::string> quantized, all;
+  const auto add = [&](ir::ValueId id) {
+    if (id == ir::kNoValue) return;
+    const ir::Value& value = layers.value(id);
+    if (value.constant) return;
+    const std::string type(ir::name(value.dtype));
+    all.push_back(type);
+    if (value.quant || ir::is_integer(value.dtype)) quantized.push_back(type);
+  };
+  for (const ir::ValueId id : layer.inputs) add(id);
+  for (const ir::ValueId id : layer.outputs) add(id);
+  return quantized.empty() ? all : quantized;
+}
+
+std::string layout_of(const ir::Layer& layer) {
+  static const std::vector<std::string> by_rank = {"", "NCW", "NCHW", "NCDHW"};
+  std::size_t spatial = 0;
+  if (const auto* conv = layer.as<ir::ConvAttrs>()) spatial = conv->kernel.size();
+  if (const auto* pool = layer.as<ir::PoolAttrs>()) spatial = pool->kernel.size();
+  return spatial < by_rank.size() ? by_rank[spatial] : "";
+}
+
+}  // namespace
+
+std::string rejection(const frontend::OnnxGraph& graph, const ir::Graph& layers, const frontend::Unit& unit,
+                      const Config& config) {
+  const std::string section = config.source + ": /vaip/";
+  const ir::Layer& layer = unit.layer;
+  if (!config.op_types.empty() && !contains(config.op_types, layer.op)) {
+    return detail::concat("op type ", layer.op, " is not listed in ", section, "op_types");
+  }
+  if (!config.dtypes.empty()) {
+    for (const std::string& type : activation_types(layers, layer)) {
+      if (!contains(config.dtypes, type)) {
+        return detail::concat("activation type ", type, " is not listed in ", section, "dtypes");
+      }
+    }
+  }
+  const std::string layout = layout_of(layer);
+  if (!config.layouts.empty() && !layout.empty() && !contains(config.layouts, layout)) {
+    return detail::concat("layout ", layout, " is not listed in ", section, "layouts");
+  }
+  if (const Match match = find_match(graph, unit, config.exclude); !match.node.empty()) {
+    return detail::concat(section, "exclude/", match.key, " selects '", match.node, "'");
+  }
+  if (is_set(config.include) && find_match(graph, unit, config.include).node.empty()) {
+    return detail::concat(section, "include does not select '", layer.name, "'");
+  }
+  return "";
+}
+
+}  // namespace vaip::partition

@@ -1,0 +1,73 @@
+// A graph turned into steps: a kernel per layer, a layout per tensor, reorders where layouts meet, and the memory that each
+// tensor lives in.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "ir/graph.h"
+#include "kernels/kernel.h"
+#include "runtime/memory_plan.h"
+
+namespace vaip::runtime {
+
+// Memory that one or more tensors (views of each other) live in.
+struct Storage {
+  enum class Kind : std::uint8_t { arena, graph_input, graph_output, constant } kind = Kind::arena;
+  std::size_t index = 0;           // of the graph input or output
+  const void* constant = nullptr;  // the address
+  std::size_t bytes = 0;
+  int first_step = -1, last_step = -1;
+  std::size_t offset = 0;  // in the arena
+};
+
+struct Step {
+  std::unique_ptr<kernels::Kernel> kernel;
+  std::vector<int> inputs, outputs;  // storages; -1: absent
+  std::size_t scratch_offset = 0;    // in the arena
+};
+
+// Immutable after construction.
+class ExecutionPlan {
+ public:
+  explicit ExecutionPlan(const ir::Graph& graph);
+
+  const std::vector<Step>& steps() const { return steps_; }
+  const std::vector<Storage>& storages() const { return storages_; }
+  std::size_t arena_bytes() const { return arena_bytes_; }
+  std::size_t packed_bytes() const;
+  std::size_t reorder_count() const { return reorders_; }
+
+ private:
+  struct Tensor {
+    kernels::Operand operand;
+    int storage;
+  };
+  using Layouts = std::array<std::optional<Tensor>, 2>;  // by kernels::Layout
+
+  void add_layer(const ir::Layer& layer);
+  void add_reshape(const ir::Layer& layer);
+  void add_transpose(const ir::Layer& layer, const ir::TransposeAttrs& attrs);
+  void bind_output(std::size_t index, ir::ValueId id);
+  void assign_memory();
+
+  kernels::Layout output_layout(const ir::Layer& layer, const ir::Shape& output) const;
+  const Tensor& tensor_as_stored(ir::ValueId id, kernels::Layout preferred);
+  const Tensor& tensor_in(ir::ValueId id, kernels::Layout layout);
+  const Tensor& define(ir::ValueId id, kernels::Layout layout, int storage);
+  int add_storage(Storage storage);
+  void add_step(std::unique_ptr<kernels::Kernel> kernel, std::vector<int> inputs, std::vector<int> outputs);
+
+  const ir::Graph* graph_;  // only while the constructor runs
+  std::vector<Layouts> tensors_;
+  std::vector<Storage> storages_;
+  std::vector<Step> steps_;
+  std::vector<ir::Constant> constants_;  // keeps their bytes alive
+  std::size_t arena_bytes_ = 0;
+  std::size_t reorders_ = 0;
+};
+
+}  // namespace vaip::runtime

@@ -1,0 +1,71 @@
+#include "runtime/executor.h"
+
+#include "base/error.h"
+#include "runtime/arena.h"
+#include "runtime/execution_plan.h"
+#include "runtime/threads.h"
+
+namespace vaip::runtime {
+
+struct Executor::Impl {
+  Impl(const ir::Graph& graph, int team) : threads(team), plan(graph), arenas(plan) {
+    for (const ir::ValueId id : graph.inputs) inputs.emplace_back(graph.value(id));
+    for (const ir::ValueId id : graph.outputs) outputs.emplace_back(graph.value(id));
+  }
+
+  // What run() is given a pointer to.
+  struct Port {
+    explicit Port(const ir::Value& value) : name(value.name), empty(ir::element_count(value.shape) == 0) {}
+    std::string name;
+    bool empty;
+  };
+  int threads;
+  ExecutionPlan plan;
+  ArenaPool arenas;
+  std::vector<Port> inputs, outputs;
+};
+
+namespace {
+
+// oneDNN blocks its primitives for the team that it finds, so they are made and run with the same one.
+template <typename Make>
+auto with_team(int threads, const Make& make) {
+  const TeamScope team(threads);
+  return make();
+}
+
+template <typename Pointers, typename Ports>
+void check(const char* what, const Pointers& pointers, const Ports& ports) {
+  if (pointers.size() != ports.size())
+    fail(ErrorKind::invalid_argument, pointers.size(), " ", what, "s were given to a program that has ", ports.size());
+  for (std::size_t i = 0; i < ports.size(); ++i)
+    if (pointers[i] == nullptr && !ports[i].empty)
+      fail(ErrorKind::invalid_argument, "no memory was given for ", what, " '", ports[i].name, "'");
+}
+
+}  // namespace
+
+Executor::Executor(const ir::Graph& graph, const ExecutorOptions& options) {
+  if (options.num_threads < 0)
+    fail(ErrorKind::invalid_argument, "num_threads is ", options.num_threads, "; 0 means all physical cores");
+  const int threads = options.num_threads == 0 ? physical_cores() : options.num_threads;
+  impl_ = with_team(threads, [&] { return std::make_unique<Impl>(graph, threads); });
+}
+
+Executor::~Executor() = default;
+Executor::Executor(Executor&&) noexcept = default;
+Executor& Executor::operator=(Executor&&) noexcept = default;
+
+void Executor::run(Span<const void* const> inputs, Span<void* const> outputs) const {
+  check("input", inputs, impl_->inputs);
+  check("output", outputs, impl_->outputs);
+  const TeamScope team(impl_->threads);
+  const ArenaPool::Lease arena = impl_->arenas.take();
+  arena->bind(inputs, outputs);
+  arena->execute();
+}
+
+std::size_t Executor::arena_bytes() const { return impl_->plan.arena_bytes(); }
+std::size_t Executor::packed_weight_bytes() const { return impl_->plan.packed_bytes(); }
+
+}  // namespace vaip::runtime

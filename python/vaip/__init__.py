@@ -1,0 +1,37 @@
+"""VAIP: quantized ONNX models on a simulated AMD Ryzen AI NPU.
+
+    import vaip, onnxruntime
+    session = onnxruntime.InferenceSession("model.onnx", providers=["VitisAIEP", "CPUExecutionProvider"])
+
+Importing registers the execution provider VitisAIEP with onnxruntime. Results are exact; the time that the model would
+take on the device is in vaip.reports().
+"""
+
+from importlib.metadata import version as _version
+
+from vaip._core import Error
+from vaip.description import Device, device, devices
+from vaip.registration import get_ep_name, get_ep_names, get_library_path, register, unregister
+from vaip.report import Layer, Report, Timing
+from vaip.simulation import estimate_gemm, reports, simulate
+
+__version__ = _version("vaip")
+__all__ = [
+    "Device",
+    "Error",
+    "Layer",
+    "Report",
+    "Timing",
+    "device",
+    "devices",
+    "estimate_gemm",
+    "get_ep_name",
+    "get_ep_names",
+    "get_library_path",
+    "register",
+    "reports",
+    "simulate",
+    "unregister",
+]
+
+register()

@@ -1,0 +1,216 @@
+"""Report and Timing: the JSON of the C++ core (csrc/report) as dataclasses."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+JsonObject = dict[str, Any]
+
+
+class _Record:
+    """A dataclass that mirrors a JSON object. Members that it does not name are kept in `details`: nothing is lost."""
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        names = {f.name for f in dataclasses.fields(cls)} - {"details"}  # type: ignore[arg-type]
+        known = {name: value for name, value in values.items() if name in names}
+        details = {name: value for name, value in values.items() if name not in names}
+        try:
+            return cls(**cls._nested(known), details=details)  # type: ignore[call-arg]
+        except TypeError as error:
+            raise ValueError(f"this is not the JSON of a {cls.__name__}: {error}") from error
+
+    @classmethod
+    def _nested(cls, values: JsonObject) -> JsonObject:
+        return values
+
+    def to_dict(self) -> JsonObject:
+        """The JSON object that the record was made of."""
+        members = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+        details: JsonObject = members.pop("details")
+        return members | details
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, _Record):
+        return value.to_dict()
+    return [_plain(member) for member in value] if isinstance(value, list) else value
+
+
+@dataclass
+class Layer(_Record):
+    """One layer of the compiled program: what it computes, how it is mapped on the array, what bounds it."""
+
+    name: str
+    op: str
+    cycles: float
+    us: float
+    bound: str  # "compute", "l1", "l2", "ddr" or "dispatch"
+    nodes: list[str] = field(default_factory=list)  # the ONNX nodes that became this layer
+    start_us: float = 0.0  # since the start of its cluster
+    cluster: str = ""
+    macs: int = 0
+    utilisation: float = 0.0  # of the whole array's peak for the layer's operand types
+    tile: dict[str, int] = field(default_factory=dict)  # m, k, n
+    array: list[int] = field(default_factory=list)  # rows, columns in use
+    ddr_bytes: int = 0
+    cost_cycles: dict[str, float] = field(default_factory=dict)  # busy time of each resource; these overlap
+    details: JsonObject = field(default_factory=dict)
+
+
+@dataclass
+class Cluster(_Record):
+    """A part of the graph that runs on the device as one program. Clusters run one after the other."""
+
+    name: str
+    cycles: float
+    latency_ms: float
+    host_cycles: float = 0.0  # of these: calling, launching, quantizing and copying at the edges
+    layers: int = 0
+    programs: int = 0  # input shapes that it was compiled for so far
+    input_shapes: list[list[int]] = field(default_factory=list)  # of the latest
+    compile_ms: float = 0.0
+    arena_bytes: int = 0
+    packed_weight_bytes: int = 0
+    details: JsonObject = field(default_factory=dict)
+
+
+@dataclass
+class NodeCounts(_Record):
+    total: int
+    ipu: int
+    cpu: int
+    details: JsonObject = field(default_factory=dict)
+
+
+@dataclass
+class Unclaimed(_Record):
+    """A node that stays on another execution provider, and what would have to change."""
+
+    name: str
+    op: str
+    reason: str
+    details: JsonObject = field(default_factory=dict)
+
+
+class _Document(_Record):
+    """A record that stands for itself: it can be written, shown and traced."""
+
+    device: str
+    clock_ghz: float
+    layers: list[Layer]
+
+    def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
+        """The record as JSON text; also written to `path` where one is given."""
+        text = json.dumps(self.to_dict(), indent=2)
+        if path is not None:
+            Path(path).write_text(text + "\n", encoding="utf-8")
+        return text
+
+    def trace(self, path: str | os.PathLike[str]) -> None:
+        """Writes a timeline of one inference for chrome://tracing and ui.perfetto.dev."""
+        from vaip.report.trace import trace_events
+
+        events = trace_events(self.device, self.clock_ghz, self._programs())
+        text = json.dumps({"displayTimeUnit": "ns", "traceEvents": events})
+        Path(path).write_text(text + "\n", encoding="utf-8")
+
+    def _programs(self) -> list[tuple[float, list[Layer]]]:
+        """Duration in microseconds and layers of each program, in the order in which they run."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        from vaip.report.render import to_text
+
+        return to_text(self.__rich__())
+
+    def __rich__(self) -> RenderableType:
+        raise NotImplementedError
+
+
+@dataclass
+class Timing(_Document):
+    """Predicted time of a program, without a model around it: what estimate_gemm() returns."""
+
+    device: str
+    stack: str
+    clock_ghz: float
+    cycles: float
+    latency_us: float
+    macs: int = 0
+    tops_effective: float = 0.0
+    host_cycles: float = 0.0
+    ddr_read_bytes: int = 0
+    ddr_write_bytes: int = 0
+    energy_mj: float | None = None
+    layers: list[Layer] = field(default_factory=list)
+    details: JsonObject = field(default_factory=dict)
+
+    @classmethod
+    def _nested(cls, values: JsonObject) -> JsonObject:
+        return values | {"layers": [Layer.from_dict(layer) for layer in values.get("layers", [])]}
+
+    def _programs(self) -> list[tuple[float, list[Layer]]]:
+        return [(self.latency_us, self.layers)]
+
+    def __rich__(self) -> RenderableType:
+        from vaip.report.render import timing
+
+        return timing(self)
+
+
+@dataclass
+class Report(_Document):
+    """A model on a device: which nodes the NPU takes, why not the others, and the predicted time layer by layer."""
+
+    model: str
+    device: str
+    clock_ghz: float
+    latency_ms: float
+    ipu_cycles: float
+    nodes: NodeCounts
+    subgraphs: int
+    gops: float = 0.0
+    tops_effective: float = 0.0
+    ddr_read_bytes: int = 0
+    ddr_write_bytes: int = 0
+    energy_mj: float | None = None
+    layers: list[Layer] = field(default_factory=list)
+    unclaimed: list[Unclaimed] = field(default_factory=list)
+    clusters: list[Cluster] = field(default_factory=list)
+    operators: dict[str, dict[str, int]] = field(default_factory=dict)  # {"Conv": {"ipu": 53, "cpu": 0}, ...}
+    session_id: int = 0
+    stack: str = ""
+    config: str = ""  # the file that it came from
+    details: JsonObject = field(default_factory=dict)
+
+    @classmethod
+    def _nested(cls, values: JsonObject) -> JsonObject:
+        nested: JsonObject = {
+            "layers": [Layer.from_dict(layer) for layer in values.get("layers", [])],
+            "clusters": [Cluster.from_dict(cluster) for cluster in values.get("clusters", [])],
+            "unclaimed": [Unclaimed.from_dict(node) for node in values.get("unclaimed", [])],
+        }
+        if "nodes" in values:
+            nested["nodes"] = NodeCounts.from_dict(values["nodes"])
+        return values | nested
+
+    def _programs(self) -> list[tuple[float, list[Layer]]]:
+        by_cluster: dict[str, list[Layer]] = {cluster.name: [] for cluster in self.clusters}
+        for layer in self.layers:
+            by_cluster[layer.cluster].append(layer)
+        return [(cluster.latency_ms * 1e3, by_cluster[cluster.name]) for cluster in self.clusters]
+
+    def __rich__(self) -> RenderableType:
+        from vaip.report.render import report
+
+        return report(self)

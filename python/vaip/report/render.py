@@ -1,0 +1,161 @@
+"""Reports for a terminal."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from vaip.report.model import Layer, Report, Timing, Unclaimed
+
+TOP_LAYERS = 10
+TOP_REASONS = 20
+TEXT_WIDTH = 120
+
+
+def to_text(renderable: RenderableType) -> str:
+    """The same picture without colours, at a fixed width: what print() and log files get."""
+    buffer = io.StringIO()
+    Console(file=buffer, width=TEXT_WIDTH, color_system=None, force_terminal=False).print(renderable)
+    return buffer.getvalue().rstrip()
+
+
+def report(record: Report) -> RenderableType:
+    parts: list[RenderableType] = [_summary(record)]
+    if record.layers:
+        parts += [bounds_table(record.layers), layers_table(record.layers)]
+    if record.unclaimed:
+        parts.append(unclaimed_table(record.unclaimed))
+    return Group(*parts)
+
+
+def timing(record: Timing) -> RenderableType:
+    facts = Table(box=None, show_header=False, pad_edge=False)
+    facts.add_column(style="bold")
+    facts.add_column()
+    facts.add_row("Device", f"{record.device}, {record.clock_ghz:g} GHz ({record.stack} stack)")
+    facts.add_row("Latency", f"{time(record.latency_us)} ({record.cycles:,.0f} cycles)")
+    facts.add_row("Work", f"{count(record.macs)} MACs, {record.tops_effective:.2f} TOPS effective")
+    facts.add_row("DRAM", _traffic(record.ddr_read_bytes, record.ddr_write_bytes))
+    return Group(facts, layers_table(record.layers)) if record.layers else facts
+
+
+def partition_line(record: Report) -> str:
+    nodes = record.nodes
+    share = f" ({100 * nodes.ipu / nodes.total:.2f} %)" if nodes.total else ""
+    parts = "1 subgraph" if record.subgraphs == 1 else f"{record.subgraphs} subgraphs"
+    return f"{nodes.ipu} of {nodes.total} nodes{share} on the NPU in {parts}, {nodes.cpu} on the CPU"
+
+
+def _summary(record: Report) -> Table:
+    facts = Table(box=None, show_header=False, pad_edge=False)
+    facts.add_column(style="bold")
+    facts.add_column()
+    facts.add_row("Model", escape(record.model or "(from memory)"))
+    stack = f" ({record.stack} stack)" if record.stack else ""
+    facts.add_row("Device", f"{escape(record.device)}, {record.clock_ghz:g} GHz{stack}")
+    facts.add_row("Partition", partition_line(record))
+    facts.add_row("Latency", f"{time(record.latency_ms * 1e3)} predicted ({record.ipu_cycles:,.0f} cycles)")
+    facts.add_row("Work", f"{record.gops:.3g} Gop, {record.tops_effective:.3g} TOPS effective")
+    facts.add_row("DRAM", _traffic(record.ddr_read_bytes, record.ddr_write_bytes))
+    if record.energy_mj is not None:
+        facts.add_row("Energy", f"{record.energy_mj:.3g} mJ")
+    return facts
+
+
+def bounds_table(layers: Sequence[Layer]) -> Table:
+    """What the time goes into: layers and cycles per bound, as bars."""
+    layer_counts: Counter[str] = Counter(layer.bound for layer in layers)
+    cycles: dict[str, float] = {}
+    for layer in layers:
+        cycles[layer.bound] = cycles.get(layer.bound, 0.0) + layer.cycles
+    total = sum(cycles.values()) or 1.0
+    table = Table(title="What bounds the layers", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("bound")
+    table.add_column("layers", justify="right")
+    table.add_column("cycles", justify="right")
+    table.add_column("share", justify="right")
+    table.add_column("")
+    for bound, spent in sorted(cycles.items(), key=lambda item: -item[1]):
+        share = spent / total
+        table.add_row(
+            bound, str(layer_counts[bound]), f"{spent:,.0f}", f"{100 * share:.1f} %", Text("█" * round(30 * share))
+        )
+    return table
+
+
+def layers_table(layers: Sequence[Layer], top: int = TOP_LAYERS) -> Table:
+    slowest = sorted(layers, key=lambda layer: -layer.cycles)[:top]
+    title = f"Slowest {len(slowest)} of {len(layers)} layers" if len(layers) > top else "Layers by time"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("layer", overflow="ellipsis", no_wrap=True, max_width=44)
+    table.add_column("op")
+    table.add_column("cycles", justify="right")
+    table.add_column("time", justify="right")
+    table.add_column("bound")
+    table.add_column("MACs", justify="right")
+    table.add_column("util.", justify="right")
+    table.add_column("array")
+    table.add_column("tile m·k·n")
+    for layer in slowest:
+        tile = "·".join(str(layer.tile.get(axis, 0)) for axis in "mkn") if any(layer.tile.values()) else ""
+        array = "x".join(map(str, layer.array)) if any(layer.array) else ""
+        macs = count(layer.macs) if layer.macs else ""
+        utilisation = f"{100 * layer.utilisation:.1f} %" if layer.macs else ""
+        table.add_row(
+            escape(layer.name),
+            layer.op,
+            f"{layer.cycles:,.0f}",
+            time(layer.us),
+            layer.bound,
+            macs,
+            utilisation,
+            array,
+            tile,
+        )
+    return table
+
+
+def unclaimed_table(unclaimed: Iterable[Unclaimed], top: int = TOP_REASONS) -> Table:
+    """Nodes that stay on another provider, those of one operator and reason in one row."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for node in unclaimed:
+        reason = node.reason.removeprefix(f"{node.op} `{node.name}`: ")  # the row says so already
+        groups.setdefault((node.op, reason), []).append(node.name)
+    more = f" (the first {top} of {len(groups)} reasons)" if len(groups) > top else ""
+    table = Table(title=f"Not on the NPU{more}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("op")
+    table.add_column("nodes", justify="right")
+    table.add_column("first", overflow="ellipsis", no_wrap=True, max_width=32)
+    table.add_column("reason")
+    for (op, reason), names in list(groups.items())[:top]:
+        table.add_row(op, str(len(names)), escape(names[0]), escape(reason))
+    return table
+
+
+def time(us: float) -> str:
+    return f"{us / 1e3:.2f} ms" if us >= 1e3 else f"{us:.1f} µs"
+
+
+def count(number: float) -> str:
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= limit:
+            return f"{number / limit:.3g} {unit}"
+    return f"{number:.0f}"
+
+
+def _bytes(number: float) -> str:
+    for limit, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if number >= limit:
+            return f"{number / limit:.3g} {unit}"
+    return f"{number:.0f} B"
+
+
+def _traffic(read: int, written: int) -> str:
+    return f"{_bytes(read)} read, {_bytes(written)} written"

@@ -1,0 +1,130 @@
+"""onnxruntime sessions: on VitisAIEP, with the report that the EP keeps of them, and on the CPU to compare with."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from vaip import _core
+from vaip._core import Error
+from vaip.description import Device
+from vaip.registration import EP_NAME, get_library_path, import_onnxruntime, register
+from vaip.report import Report
+
+if TYPE_CHECKING:
+    import onnx
+    import onnxruntime
+
+    Model = str | os.PathLike[str] | bytes | onnx.ModelProto
+
+_creation = threading.Lock()
+
+
+class NpuSession:
+    """An InferenceSession on VitisAIEP, with unclaimed nodes on onnxruntime's CPU provider."""
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        device: str | Device | None = None,
+        config: str | os.PathLike[str] | None = None,
+        options: Mapping[str, Any] | None = None,
+        threads: int = 0,
+    ) -> None:
+        register()
+        with _device_file(device) as device_name, _creation:
+            provider_options = _provider_options(device_name, config, options, threads)
+            _core.resolve_options(provider_options)  # onnxruntime would only log what is wrong and run on the CPU
+            before = set(_core.session_ids(get_library_path()))
+            self.onnxruntime = _inference_session(model, [(EP_NAME, provider_options), "CPUExecutionProvider"], threads)
+            self.onnxruntime.disable_fallback()
+            created = [i for i in _core.session_ids(get_library_path()) if i not in before]
+        if not created:
+            raise Error(f"{EP_NAME} took no part in the session: see onnxruntime's messages above")
+        self._id = created[-1]
+
+    def report(self) -> Report:
+        return Report.from_dict(json.loads(_core.session_report(get_library_path(), self._id)))
+
+
+def cpu_session(model: Model, *, threads: int = 0, precise: bool = False) -> onnxruntime.InferenceSession:
+    """A session on onnxruntime's CPU provider; `precise` keeps 8-bit kernels from saturating (see cpu_saturates)."""
+    config = {"session.x64quantprecision": "1"} if precise else {}
+    return _inference_session(model, ["CPUExecutionProvider"], threads, config)
+
+
+def cpu_saturates() -> bool:
+    """Whether onnxruntime's u8·s8 kernels may saturate 16-bit sums here: x86 without VNNI adds pairs of products so."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return platform.machine() in ("x86_64", "AMD64")
+    lines = [line.split(":", 1)[1].split() for line in flags.splitlines() if line.startswith("flags")]
+    return bool(lines) and not {"avx512_vnni", "avx_vnni"} & set(lines[0])
+
+
+def _inference_session(
+    model: Model, providers: list[Any], threads: int, config: Mapping[str, str] | None = None
+) -> onnxruntime.InferenceSession:
+    ort = import_onnxruntime()
+    settings = ort.SessionOptions()
+    settings.log_severity_level = 3  # errors; what the user should know is in the report
+    settings.intra_op_num_threads = threads
+    # Sessions that are timed in turns must not spin while the other one works.
+    settings.add_session_config_entry("session.force_spinning_stop", "1")
+    for key, value in (config or {}).items():
+        settings.add_session_config_entry(key, value)
+    return ort.InferenceSession(_path_or_bytes(model), settings, providers=providers)
+
+
+def _path_or_bytes(model: Model) -> str | bytes:
+    if isinstance(model, bytes):
+        return model
+    if isinstance(model, (str, os.PathLike)):
+        path = os.fspath(model)
+        if not os.path.isfile(path):
+            raise Error(f"{path}: no such model file")
+        return path
+    serialized: bytes = model.SerializeToString()
+    return serialized
+
+
+def _provider_options(
+    device: str | None, config: str | os.PathLike[str] | None, options: Mapping[str, Any] | None, threads: int
+) -> dict[str, str]:
+    merged: dict[str, str] = {}
+    if config is not None:
+        merged["config_file"] = os.fspath(config)
+    if device is not None:
+        merged["device"] = device
+    if threads:
+        merged["num_threads"] = str(threads)
+    for name, value in (options or {}).items():
+        merged[name] = (
+            str(int(value))
+            if isinstance(value, bool)
+            else os.fspath(value)
+            if isinstance(value, os.PathLike)
+            else str(value)
+        )
+    return merged
+
+
+@contextmanager
+def _device_file(device: str | Device | None) -> Iterator[str | None]:
+    """The name or path to give to the EP; an edited description goes through a file."""
+    if not isinstance(device, Device):
+        yield device
+        return
+    with TemporaryDirectory(prefix="vaip-") as directory:
+        path = Path(directory) / "device.json"
+        device.to_json(path)
+        yield str(path)

@@ -1,0 +1,452 @@
+// Recognition, operator by operator: the attributes of the layers, both forms of what moved from attributes to inputs,
+// and the combinations that are declined.
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "check.h"
+#include "onnx_builder.h"
+
+using namespace vaip::test;
+using vaip::frontend::recognise;
+using vaip::frontend::Recognition;
+namespace ir = vaip::ir;
+using ir::DType;
+using Kind = ir::Activation::Kind;
+
+namespace {
+
+// x (uint8) -> DQ -> op -> Q -> y (uint8). The operator is the last node but one.
+struct OneOp {
+  OnnxBuilder m;
+  Recognition r;
+  explicit OneOp(ir::Shape x, int opset = 17) {
+    m.opset = opset;
+    m.quantized_input("x", std::move(x));
+  }
+  OneOp& op(const std::string& type, std::vector<std::string> more_inputs = {}, Attributes attributes = {},
+            const std::string& domain = "") {
+    more_inputs.insert(more_inputs.begin(), "x_f");
+    m.node(type, std::move(more_inputs), {"r"}, std::move(attributes), domain);
+    m.quantized_output("r", "y");
+    r = recognise(m.graph);
+    return *this;
+  }
+  std::string reason() const {
+    for (std::size_t i = 0; i < m.graph.nodes.size(); ++i) {
+      if (m.graph.nodes[i].name == "n_r") return r.reasons[i];
+    }
+    return "no such node";
+  }
+  // The attributes of the one layer; every node must belong to it.
+  template <typename Attrs>
+  const Attrs& as() const {
+    for (const std::string& text : r.reasons) {
+      if (!text.empty()) std::fprintf(stderr, "  %s\n", text.c_str());
+      CHECK(text.empty());
+    }
+    const Attrs* attrs = unit_of(r, "n_r") ? unit_of(r, "n_r")->layer.as<Attrs>() : nullptr;
+    static const Attrs none{};
+    CHECK(attrs != nullptr);
+    return attrs ? *attrs : none;
+  }
+  const ir::Layer& layer() const { return unit_of(r, "n_r")->layer; }
+  std::string shape() const { return ir::to_string(r.graph.value(layer().outputs[0]).shape); }
+};
+
+bool declined(const OneOp& one, const std::string& part) {
+  const bool found = one.reason().find(part) != std::string::npos;
+  if (!found) std::fprintf(stderr, "  reason '%s' lacks '%s'\n", one.reason().c_str(), part.c_str());
+  return found;
+}
+
+ir::Activation function_of(const std::string& op, Attributes attributes = {}, int opset = 17,
+                           const std::string& domain = "") {
+  return OneOp({1, 4}, opset).op(op, {}, std::move(attributes), domain).as<ir::ElementwiseAttrs>().function;
+}
+
+}  // namespace
+
+TEST(convolutions) {
+  const auto conv = [](ir::Shape x, ir::Shape w, Attributes attributes) {
+    OneOp one(std::move(x));
+    return one.op("Conv", {one.m.weight("w", w)}, std::move(attributes));
+  };
+  CHECK_EQ(conv({1, 4, 8, 8}, {4, 1, 3, 3}, {{"group", std::int64_t{4}}, {"dilations", Ints{2, 2}}}).shape(),
+           "1x4x4x4");
+  CHECK_EQ(conv({1, 4, 8}, {6, 4, 3}, {{"strides", Ints{2}}}).shape(), "1x6x3");
+  CHECK_EQ(conv({1, 2, 4, 5, 6}, {3, 2, 1, 2, 3}, {}).shape(), "1x3x4x4x4");
+  CHECK_EQ(conv({1, 1, 7, 7}, {1, 1, 3, 3}, {{"auto_pad", std::string("SAME_LOWER")}, {"strides", Ints{2, 2}}}).shape(),
+           "1x1x4x4");
+  CHECK(conv({1, 1, 7, 7}, {1, 1, 3, 3}, {{"auto_pad", std::string("VALID")}}).as<ir::ConvAttrs>().auto_pad ==
+        ir::ConvAttrs::AutoPad::valid);
+  CHECK(declined(conv({1, 1, 2, 2, 2, 2}, {1, 1, 1, 1, 1, 1}, {}), "1 to 3 spatial dimensions"));
+}
+
+TEST(gemm_and_matmul) {
+  OneOp gemm({6, 2});
+  gemm.m.floats("b", {3}, {1, 2, 3});
+  gemm.op("Gemm", {gemm.m.weight("w", {3, 6}), "b"},
+          {{"transA", std::int64_t{1}}, {"transB", std::int64_t{1}}, {"alpha", 2.0F}, {"beta", 0.5F}});
+  const auto& attrs = gemm.as<ir::MatMulAttrs>();
+  CHECK(attrs.transpose_a && attrs.transpose_b && attrs.alpha == 2.0 && attrs.beta == 0.5);
+  CHECK_EQ(gemm.shape(), "2x3");
+  CHECK(!gemm.r.graph.value(gemm.layer().inputs[2]).quant && gemm.r.graph.value(gemm.layer().inputs[2]).constant);
+
+  OneOp without_bias({2, 6});
+  without_bias.op("Gemm", {without_bias.m.weight("w", {6, 3})});
+  CHECK_EQ(without_bias.as<ir::MatMulAttrs>().alpha, 1.0);
+  CHECK_EQ(without_bias.layer().inputs[2], ir::kNoValue);
+
+  OneOp products({2, 4, 5});
+  products.m.quantized_input("k", {5, 3});
+  products.op("MatMul", {"k_f"});
+  CHECK_EQ(products.shape(), "2x4x3");
+  CHECK_EQ(products.r.graph.inputs.size(), 2u);
+
+  OneOp float_weight({2, 4});
+  CHECK(declined(float_weight.op("MatMul", {float_weight.m.floats("w", {4, 1}, {1, 2, 3, 4})}),
+                 "weight `w` is float; quantize it"));
+
+  const auto per_channel = [](ir::Shape w, std::int64_t axis, std::vector<float> scales) {
+    OneOp one({2, 4});
+    const auto count = static_cast<std::int64_t>(scales.size());
+    one.m.node("DequantizeLinear", {one.m.s8("w", w), one.m.floats("ws", {count}, scales)}, {"w_f"}, {{"axis", axis}});
+    return one.op("MatMul", {"w_f"});
+  };
+  (void)per_channel({4, 2}, -1, {1, 2}).as<ir::MatMulAttrs>();
+  CHECK(declined(per_channel({4, 2}, 0, {1, 2, 3, 4}), "per-channel parameters along axis 0"));
+  CHECK(declined(per_channel({4}, 0, {1, 2, 3, 4}), "per-channel parameters along axis 0"));
+}
+
+TEST(arithmetic) {
+  using Op = ir::ArithmeticAttrs::Op;
+  const std::vector<std::pair<std::string, Op>> table = {{"Add", Op::add}, {"Sub", Op::sub}, {"Mul", Op::mul},
+                                                         {"Div", Op::div}, {"Min", Op::min}, {"Max", Op::max},
+                                                         {"Sum", Op::add}, {"Pow", Op::pow}};
+  for (const auto& [name, op] : table) {
+    OneOp one({2, 1, 4});
+    one.m.quantized_input("k", {3, 1}, 0.25F);
+    CHECK(one.op(name, {"k_f"}).as<ir::ArithmeticAttrs>().op == op);
+    CHECK_EQ(one.shape(), "2x3x4");
+    OneOp with_float({2, 4});
+    CHECK(with_float.op(name, {with_float.m.floats("k", {}, {2})}).as<ir::ArithmeticAttrs>().op == op);
+    CHECK(!with_float.r.graph.value(with_float.layer().inputs[1]).quant);
+    OneOp with_quantized({2, 4});
+    (void)with_quantized.op(name, {with_quantized.m.weight("k", {1, 4})}).as<ir::ArithmeticAttrs>();
+  }
+  OneOp sum({2, 4});
+  sum.m.quantized_input("k", {4});
+  CHECK_EQ(sum.op("Sum", {"k_f", "x_f"}).layer().inputs.size(), 3u);
+  CHECK(OneOp({2, 4}).op("Max").as<ir::ElementwiseAttrs>().function.kind == Kind::identity);
+  OneOp relu({2, 4});
+  relu.m.node("Add", {"x_f", "x_f"}, {"a"});
+  relu.m.node("Relu", {"a"}, {"r"});
+  relu.m.quantized_output("r", "y");
+  relu.r = recognise(relu.m.graph);
+  CHECK(unit_of(relu.r, "n_a")->layer.as<ir::ArithmeticAttrs>()->activation.kind == Kind::relu);
+
+  OneOp prelu({1, 3, 2, 2});
+  CHECK(prelu.op("PRelu", {prelu.m.weight("slope", {3, 1, 1})}).as<ir::ArithmeticAttrs>().op == Op::prelu);
+  OneOp floats({2});
+  CHECK(declined(floats.op("Add", {floats.m.input("f", DType::f32, {2})}), "input `f` is float"));
+  OneOp constants({2});
+  constants.m.floats("k", {2}, {1, 2});
+  constants.m.node("Add", {"k", "k"}, {"r"});
+  constants.r = recognise(constants.m.graph);
+  CHECK(declined(constants, "all of its inputs are constants"));
+}
+
+TEST(scalar_functions) {
+  const std::vector<std::pair<std::string, Kind>> table = {{"Relu", Kind::relu},
+                                                           {"Sigmoid", Kind::sigmoid},
+                                                           {"HardSwish", Kind::hard_swish},
+                                                           {"Tanh", Kind::tanh},
+                                                           {"Softplus", Kind::softplus},
+                                                           {"Mish", Kind::mish},
+                                                           {"Exp", Kind::exp},
+                                                           {"Log", Kind::log},
+                                                           {"Sqrt", Kind::sqrt},
+                                                           {"Reciprocal", Kind::reciprocal},
+                                                           {"Neg", Kind::neg},
+                                                           {"Abs", Kind::abs},
+                                                           {"Erf", Kind::erf},
+                                                           {"Floor", Kind::floor},
+                                                           {"Ceil", Kind::ceil},
+                                                           {"Round", Kind::round},
+                                                           {"Sign", Kind::sign}};
+  for (const auto& [name, kind] : table) CHECK(function_of(name).kind == kind);
+  ir::Activation a = function_of("LeakyRelu");
+  CHECK(a.kind == Kind::leaky_relu && a.alpha == static_cast<double>(0.01F));
+  CHECK_EQ(function_of("LeakyRelu", {{"alpha", 0.25F}}).alpha, 0.25);
+  CHECK_EQ(function_of("Elu").alpha, 1.0);
+  a = function_of("HardSigmoid");
+  CHECK(a.kind == Kind::hard_sigmoid && a.alpha == static_cast<double>(0.2F) && a.beta == 0.5);
+  CHECK(function_of("Gelu", {}, 20).kind == Kind::gelu);
+  CHECK(function_of("Gelu", {{"approximate", std::string("tanh")}}, 20).kind == Kind::gelu_tanh);
+  CHECK(function_of("Gelu", {}, 17, "com.microsoft").kind == Kind::gelu);
+  CHECK(function_of("Swish", {}, 24).kind == Kind::swish);
+  CHECK(declined(OneOp({4}, 24).op("Swish", {}, {{"alpha", 2.0F}}), "alpha other than 1"));
+  CHECK(declined(OneOp({4}).op("Selu"), "VAIP has no such layer"));
+
+  a = function_of("Clip", {{"min", -1.0F}, {"max", 6.0F}}, 6);
+  CHECK(a.kind == Kind::clip && a.alpha == -1.0 && a.beta == 6.0);
+  OneOp clip({4});
+  a = clip.op("Clip", {"", clip.m.floats("hi", {}, {6})}).as<ir::ElementwiseAttrs>().function;
+  CHECK(a.alpha == static_cast<double>(std::numeric_limits<float>::lowest()) && a.beta == 6.0);
+  CHECK_EQ(function_of("Clip").beta, static_cast<double>(std::numeric_limits<float>::max()));
+}
+
+TEST(softmax_of_both_meanings) {
+  auto attrs = OneOp({2, 3, 4}, 13).op("Softmax").as<ir::SoftmaxAttrs>();
+  CHECK(attrs.axis == -1 && !attrs.log && !attrs.flatten_to_2d);
+  attrs = OneOp({2, 3, 4}, 12).op("LogSoftmax").as<ir::SoftmaxAttrs>();
+  CHECK(attrs.axis == 1 && attrs.log && attrs.flatten_to_2d);
+  CHECK_EQ(OneOp({2, 3, 4}).op("Softmax", {}, {{"axis", std::int64_t{1}}}).as<ir::SoftmaxAttrs>().axis, 1);
+}
+
+TEST(pools_and_reductions) {
+  OneOp pool({1, 2, 6, 6});
+  const auto& max = pool.op("MaxPool", {},
+                            {{"kernel_shape", Ints{3, 3}},
+                             {"strides", Ints{2, 2}},
+                             {"ceil_mode", std::int64_t{1}},
+                             {"dilations", Ints{1, 1}}})
+                        .as<ir::PoolAttrs>();
+  CHECK(max.op == ir::PoolAttrs::Op::max && max.ceil_mode);
+  CHECK_EQ(pool.shape(), "1x2x3x3");
+  const auto average =
+      OneOp({1, 2, 6})
+          .op("AveragePool", {},
+              {{"kernel_shape", Ints{2}}, {"count_include_pad", std::int64_t{1}}, {"pads", Ints{1, 0}}})
+          .as<ir::PoolAttrs>();
+  CHECK(average.op == ir::PoolAttrs::Op::average && average.count_include_pad && average.pads == (Ints{1, 0}));
+  OneOp indices({1, 2, 6});
+  indices.m.node("MaxPool", {"x_f"}, {"r", "i"}, {{"kernel_shape", Ints{2}}});
+  indices.r = recognise(indices.m.graph);
+  CHECK(declined(indices, "Indices"));
+
+  const auto global = OneOp({1, 2, 6, 6}).op("GlobalMaxPool").as<ir::ReduceAttrs>();
+  CHECK(global.op == ir::ReduceAttrs::Op::max && global.all_from_axis2);
+  CHECK_EQ(OneOp({1, 2, 6, 6}).op("GlobalAveragePool").shape(), "1x2x1x1");
+
+  OneOp by_attribute({2, 3, 4});
+  CHECK(by_attribute.op("ReduceMean", {}, {{"axes", Ints{-1}}, {"keepdims", std::int64_t{0}}})
+            .as<ir::ReduceAttrs>()
+            .axes == Ints{-1});
+  CHECK_EQ(by_attribute.shape(), "2x3");
+  OneOp by_input({2, 3, 4}, 18);
+  CHECK(by_input.op("ReduceMax", {by_input.m.ints("axes", {0, 1})}).as<ir::ReduceAttrs>().op ==
+        ir::ReduceAttrs::Op::max);
+  CHECK_EQ(by_input.shape(), "1x1x4");
+  CHECK_EQ(OneOp({2, 3}, 18).op("ReduceMin").shape(), "1x1");
+  CHECK_EQ(OneOp({2, 3}).op("ReduceSum", {}, {{"noop_with_empty_axes", std::int64_t{1}}}).shape(), "2x3");
+  OneOp computed({2, 3}, 18);
+  CHECK(declined(computed.op("ReduceSum", {computed.m.input("axes", DType::s64, {1})}),
+                 "axes `axes` is computed at run time"));
+}
+
+TEST(pads) {
+  const auto old = OneOp({2, 3}, 10).op("Pad", {}, {{"pads", Ints{0, 1, 0, 1}}, {"value", 2.0F}}).as<ir::PadAttrs>();
+  CHECK(old.pads == (Ints{0, 1, 0, 1}) && old.value == 2.0 && old.axes.empty());
+  OneOp by_input({2, 3}, 18);
+  by_input.m.dq(by_input.m.constant<std::uint8_t>("v", DType::u8, {}, {130}), "v_f");
+  by_input.op("Pad", {by_input.m.ints("pads", {1, 1}), "v_f", by_input.m.ints("axes", {-1})},
+              {{"mode", std::string("constant")}});
+  CHECK(by_input.as<ir::PadAttrs>().value == 1.0 && by_input.as<ir::PadAttrs>().axes == Ints{-1});
+  CHECK_EQ(by_input.shape(), "2x5");
+  OneOp reflect({2, 3});
+  CHECK(reflect.op("Pad", {reflect.m.ints("pads", {0, 1, 0, 1})}, {{"mode", std::string("reflect")}})
+            .as<ir::PadAttrs>()
+            .mode == ir::PadAttrs::Mode::reflect);
+  OneOp computed({2, 3});
+  CHECK(declined(computed.op("Pad", {computed.m.input("p", DType::s64, {4})}), "pads `p` is computed at run time"));
+}
+
+TEST(reshapes) {
+  OneOp reshape({2, 3, 4});
+  CHECK(reshape.op("Reshape", {reshape.m.ints("s", {0, -1})}, {{"allowzero", std::int64_t{0}}})
+            .as<ir::ReshapeAttrs>()
+            .spec == (Ints{0, -1}));
+  CHECK_EQ(reshape.shape(), "2x12");
+  OneOp computed({2, 3});
+  CHECK(declined(computed.op("Reshape", {computed.m.input("s", DType::s64, {1})}),
+                 "Reshape `n_r`: shape `s` is computed at run time; it must be a constant"));
+  CHECK_EQ(OneOp({2, 3, 4}).op("Flatten", {}, {{"axis", std::int64_t{-1}}}).shape(), "6x4");
+  CHECK_EQ(OneOp({2, 3, 4}).op("Flatten").shape(), "2x12");
+  CHECK_EQ(OneOp({1, 3, 1}, 12).op("Squeeze", {}, {{"axes", Ints{0}}}).shape(), "3x1");
+  OneOp squeeze({1, 3, 1});
+  CHECK_EQ(squeeze.op("Squeeze", {squeeze.m.ints("a", {-1})}).shape(), "1x3");
+  CHECK_EQ(OneOp({1, 3, 1}).op("Squeeze").shape(), "3");
+  CHECK(declined(OneOp({1, ir::kDynamic}).op("Squeeze"), "known only at run time"));
+  OneOp unsqueeze({3});
+  CHECK_EQ(unsqueeze.op("Unsqueeze", {unsqueeze.m.ints("a", {0, 2})}).shape(), "1x3x1");
+  CHECK_EQ(OneOp({3}, 11).op("Unsqueeze", {}, {{"axes", Ints{1}}}).shape(), "3x1");
+  CHECK(OneOp({3}).op("Identity").as<ir::ReshapeAttrs>().op == ir::ReshapeAttrs::Op::identity);
+  CHECK(OneOp({2, 3, 4}).op("Transpose", {}, {{"perm", Ints{2, 0, 1}}}).as<ir::TransposeAttrs>().perm ==
+        (Ints{2, 0, 1}));
+  CHECK_EQ(OneOp({2, 3, 4}).op("Transpose").shape(), "4x3x2");
+}
+
+TEST(slices_splits_and_concatenations) {
+  CHECK_EQ(OneOp({4, 6}, 9).op("Slice", {}, {{"starts", Ints{1}}, {"ends", Ints{-1}}, {"axes", Ints{1}}}).shape(),
+           "4x4");
+  OneOp slice({4, 6});
+  slice.op("Slice",
+           {slice.m.ints("s", {5}), slice.m.ints("e", {0}), slice.m.ints("a", {-1}), slice.m.ints("st", {-2})});
+  CHECK(slice.as<ir::SliceAttrs>().steps == Ints{-2});
+  CHECK_EQ(slice.shape(), "4x3");
+  OneOp int32({4});
+  int32.m.constant<std::int32_t>("s", DType::s32, {1}, {1});
+  CHECK_EQ(int32.op("Slice", {"s", int32.m.ints("e", {3})}).shape(), "2");
+
+  // Each output with a Q of its own, or none.
+  OneOp split({2, 6}, 18);
+  split.m.node("Split", {"x_f", split.m.ints("sizes", {1, 5})}, {"r", "r2"}, {{"axis", std::int64_t{1}}});
+  split.m.quantized_output("r", "y");
+  split.m.output("r2");
+  split.r = recognise(split.m.graph);
+  CHECK(split.as<ir::SplitAttrs>().sizes == (Ints{1, 5}));
+  CHECK(split.r.graph.value(split.layer().outputs[0]).quant && !split.r.graph.value(split.layer().outputs[1]).quant);
+  CHECK_EQ(ir::to_string(split.r.graph.value(split.layer().outputs[1]).shape), "2x5");
+  OneOp uneven({7}, 18);
+  uneven.m.node("Split", {"x_f"}, {"r", "r2"}, {{"num_outputs", std::int64_t{2}}});
+  uneven.r = recognise(uneven.m.graph);
+  CHECK_EQ(ir::to_string(uneven.r.graph.value(uneven.layer().outputs[1]).shape), "3");
+  OneOp old({6}, 11);
+  old.m.node("Split", {"x_f"}, {"r", "r2"}, {{"split", Ints{4, 2}}});
+  old.r = recognise(old.m.graph);
+  CHECK_EQ(ir::to_string(old.r.graph.value(old.layer().outputs[0]).shape), "4");
+
+  OneOp concat({2, 3});
+  concat.m.quantized_input("k", {2, 1}, 0.125F);
+  CHECK_EQ(concat.op("Concat", {"k_f", concat.m.floats("f", {2, 2}, {1, 2, 3, 4})}, {{"axis", std::int64_t{-1}}})
+               .as<ir::ConcatAttrs>()
+               .axis,
+           -1);
+  CHECK_EQ(concat.shape(), "2x6");
+  // The order of the units is one in which they can run, wherever the Q nodes stand.
+  OneOp order({4}, 18);
+  order.m.node("Split", {"x_f"}, {"r", "r2"});
+  order.m.q("r", "a_q");
+  order.m.dq("a_q", "a_f");
+  order.m.node("Relu", {"a_f"}, {"t"});
+  order.m.quantized_output("t", "y1");
+  order.m.quantized_output("r2", "y2");
+  order.r = recognise(order.m.graph);
+  CHECK_EQ(order.r.graph.layers[0].op, "Split");
+  CHECK_EQ(order.r.graph.layers[1].op, "Relu");
+}
+
+TEST(resizes) {
+  using R = ir::ResizeAttrs;
+  const auto resize = [](std::vector<float> scales, Ints sizes, Attributes attributes, int opset = 13) {
+    OneOp one({1, 1, 4, 6}, opset);
+    const auto n = static_cast<std::int64_t>(scales.size());
+    one.m.floats("roi", {0}, {});
+    return one.op(
+        "Resize",
+        {"roi", scales.empty() ? "" : one.m.floats("sc", {n}, scales), sizes.empty() ? "" : one.m.ints("sz", sizes)},
+        std::move(attributes));
+  };
+  OneOp nearest =
+      resize({1, 1, 2, 2}, {},
+             {{"coordinate_transformation_mode", std::string("asymmetric")}, {"nearest_mode", std::string("floor")}});
+  CHECK(nearest.as<R>().mode == R::Mode::nearest && nearest.as<R>().coordinates == R::Coordinates::asymmetric &&
+        nearest.as<R>().nearest == R::Nearest::floor && nearest.as<R>().scales == (std::vector<double>{1, 1, 2, 2}));
+  CHECK_EQ(nearest.shape(), "1x1x8x12");
+  OneOp linear =
+      resize({}, {1, 1, 2, 3},
+             {{"mode", std::string("linear")}, {"coordinate_transformation_mode", std::string("pytorch_half_pixel")}});
+  CHECK(linear.as<R>().mode == R::Mode::linear && linear.as<R>().sizes == (Ints{1, 1, 2, 3}));
+  OneOp defaults = resize({2, 3}, {}, {{"axes", Ints{2, 3}}}, 18);
+  CHECK(defaults.as<R>().coordinates == R::Coordinates::half_pixel &&
+        defaults.as<R>().nearest == R::Nearest::round_prefer_floor);
+  CHECK_EQ(defaults.shape(), "1x1x8x18");
+
+  CHECK(declined(resize({1, 1, 2, 2}, {}, {{"mode", std::string("cubic")}}), "cubic"));
+  CHECK(declined(resize({1, 1, 2, 2}, {}, {{"antialias", std::int64_t{1}}}, 18), "antialias"));
+  CHECK(declined(resize({1, 1, 2, 2}, {}, {{"exclude_outside", std::int64_t{1}}}), "exclude_outside"));
+  CHECK(declined(resize({1, 1, 2, 2}, {}, {{"coordinate_transformation_mode", std::string("tf_crop_and_resize")}}),
+                 "tf_crop_and_resize"));
+  CHECK(
+      declined(resize({}, {1, 1, 8, 8}, {{"keep_aspect_ratio_policy", std::string("not_larger")}}, 18), "not_larger"));
+  CHECK_THROWS(resize({1, 1, 2, 2}, {1, 1, 8, 12}, {}), "either scales or sizes");
+
+  for (const char* name : {"Resize", "Upsample"}) {
+    OneOp early({1, 1, 4, 6}, name == std::string("Resize") ? 10 : 9);
+    early.op(name, {early.m.floats("sc", {4}, {1, 1, 2, 2})}, {{"mode", std::string("nearest")}});
+    CHECK(early.as<R>().coordinates == R::Coordinates::asymmetric && early.as<R>().nearest == R::Nearest::floor);
+    CHECK_EQ(early.shape(), "1x1x8x12");
+  }
+  CHECK_EQ(OneOp({1, 1, 4, 6}, 7).op("Upsample", {}, {{"scales", std::vector<float>{1, 1, 2, 2}}}).shape(), "1x1x8x12");
+  OneOp shrinking({4}, 10);
+  CHECK(declined(shrinking.op("Resize", {shrinking.m.floats("sc", {1}, {0.5F})}), "scales below 1"));
+  OneOp computed({4});
+  CHECK(declined(computed.op("Resize", {"", computed.m.input("sc", DType::f32, {1})}),
+                 "scales `sc` is computed at run time"));
+}
+
+TEST(qlinear_conv) {
+  OnnxBuilder m;
+  m.input("x", DType::u8, {1, 3, 8, 8});
+  m.s8("w", {4, 3, 3, 3});
+  m.floats("xs", {}, {0.5F});
+  m.scalar_zero_point("xz", DType::u8, 128);
+  m.floats("ws", {4}, {1, 2, 3, 4});
+  m.constant<std::int8_t>("wz", DType::s8, {4}, {0, 0, 0, 0});
+  m.floats("ys", {}, {0.25F});
+  m.scalar_zero_point("yz", DType::s8, -3);
+  m.constant<std::int32_t>("b", DType::s32, {4}, {1, 2, 3, 4});
+  m.node("QLinearConv", {"x", "xs", "xz", "w", "ws", "wz", "ys", "yz", "b"}, {"y"}, {{"strides", Ints{2, 2}}});
+  m.dq("y", "y_f", 0.25F, -3, DType::s8);
+  m.node("Relu", {"y_f"}, {"r"});
+  m.quantized_output("r", "out");
+  Recognition r = recognise(m.graph);
+  CHECK_EQ(r.units.size(), 2u);
+  const ir::Layer& layer = r.graph.layers[0];
+  CHECK_EQ(layer.op, "QLinearConv");
+  CHECK(layer.as<ir::ConvAttrs>()->strides == (Ints{2, 2}));
+  CHECK(r.graph.value(layer.inputs[1]).quant->scale == (std::vector<float>{1, 2, 3, 4}));
+  const ir::Value& bias = r.graph.value(layer.inputs[2]);
+  CHECK(bias.dtype == DType::s32 && bias.quant->scale == (std::vector<float>{0.5F, 1, 1.5F, 2}) &&
+        bias.quant->axis == 0);
+  const ir::Value& y = r.graph.value(layer.outputs[0]);
+  CHECK(y.dtype == DType::s8 && y.quant->zero_point[0] == -3 && y.name == "y");
+  CHECK_EQ(ir::to_string(y.shape), "1x4x3x3");
+  CHECK_EQ(r.graph.layers[1].inputs[0], layer.outputs[0]);
+
+  m.graph.nodes[0].inputs.resize(8);
+  CHECK_EQ(recognise(m.graph).graph.layers[0].inputs[2], ir::kNoValue);
+  m.graph.constants.erase("w");
+  m.input("w", DType::s8, {4, 3, 3, 3});
+  r = recognise(m.graph);
+  CHECK(r.reasons[0].find("QLinearConv `n_y`: ") == 0);
+  m.graph.nodes[0].inputs.resize(5);
+  CHECK_THROWS(recognise(m.graph), "input 5 is missing");
+}
+
+TEST(qlinear_matmul) {
+  OnnxBuilder m;
+  m.input("a", DType::u8, {ir::kDynamic, 4});
+  m.s8("b", {4, 2});
+  m.floats("s", {}, {0.5F});
+  m.scalar_zero_point("az", DType::u8, 1);
+  m.floats("bs", {2}, {1, 2});
+  m.constant<std::int8_t>("bz", DType::s8, {2}, {0, 0});
+  m.scalar_zero_point("yz", DType::u8, 9);
+  m.node("QLinearMatMul", {"a", "s", "az", "b", "bs", "bz", "s", "yz"}, {"y"});
+  m.output("y");
+  const Recognition r = recognise(m.graph);
+  CHECK_EQ(r.units.size(), 1u);
+  CHECK_EQ(r.graph.value(r.graph.layers[0].inputs[1]).quant->axis, 1);
+  CHECK_EQ(ir::to_string(r.graph.value(r.graph.outputs[0]).shape), "?x2");
+  m.floats("s2", {4}, {1, 2, 3, 4});
+  m.constant<std::uint8_t>("az", DType::u8, {4}, {0, 0, 0, 0});
+  m.graph.nodes[0].inputs[1] = "s2";
+  CHECK(recognise(m.graph).reasons[0].find("per-channel scales or zero points of activations") != std::string::npos);
+}
+
+VAIP_TEST_MAIN()

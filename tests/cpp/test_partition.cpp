@@ -1,0 +1,366 @@
+// Partitioning of graphs: what the configuration and the shape of the graph take out, and the reasons.
+#include <algorithm>
+#include <chrono>
+
+#include "check.h"
+#include "partition/partition.h"
+
+using namespace vaip;
+using partition::Config;
+using partition::Partition;
+
+namespace {
+
+ir::ConvAttrs convolution(std::size_t spatial_dimensions) {
+  ir::ConvAttrs attrs;
+  attrs.kernel = attrs.strides = attrs.dilations = ir::Shape(spatial_dimensions, 1);
+  attrs.pads = ir::Shape(2 * spatial_dimensions, 0);
+  return attrs;
+}
+
+// A graph in which every node is a unit of its own unless said otherwise.
+class Net {
+ public:
+  // A recognised layer of one node. Returns its output's name.
+  std::string layer(const std::string& op, const std::vector<std::string>& inputs, ir::LayerAttrs attrs,
+                    ir::DType dtype = ir::DType::u8) {
+    const std::size_t node = add(op, inputs);
+    frontend::Unit unit;
+    unit.layer.name = graph.nodes[node].name;
+    unit.layer.op = op;
+    unit.layer.attrs = std::move(attrs);
+    unit.nodes = {node};
+    for (const std::string& input : inputs) unit.layer.inputs.push_back(value(input, dtype));
+    unit.layer.outputs.push_back(value(graph.nodes[node].outputs[0], dtype));
+    recognition.units.push_back(std::move(unit));
+    return graph.nodes[node].outputs[0];
+  }
+  std::string conv(std::vector<std::string> inputs) {
+    if (inputs.size() == 1) inputs.emplace_back("weight");
+    return layer("Conv", inputs, convolution(2));
+  }
+  std::string relu(const std::string& input) {
+    return layer("Relu", {input}, ir::ElementwiseAttrs{{ir::Activation::Kind::relu}});
+  }
+  std::string other(const std::string& op, const std::vector<std::string>& inputs) {
+    const std::size_t node = add(op, inputs);
+    recognition.reasons[node] = "no such layer";
+    return graph.nodes[node].outputs[0];
+  }
+  // Makes a node part of a unit too (a shared DequantizeLinear, an activation).
+  void share_with(std::size_t unit, std::size_t node) { recognition.units[unit].nodes.push_back(node); }
+  frontend::Node& last() { return graph.nodes.back(); }
+
+  Partition partition(const Config& config = {}) {
+    recognition.reasons.resize(graph.nodes.size());
+    return partition::partition(graph, recognition, config);
+  }
+
+  frontend::OnnxGraph graph;
+  frontend::Recognition recognition;
+
+ private:
+  std::size_t add(const std::string& op, const std::vector<std::string>& inputs) {
+    const std::size_t i = graph.nodes.size();
+    frontend::Node node;
+    node.id = i;
+    node.name = "n" + std::to_string(i);
+    node.op_type = op;
+    node.inputs = inputs;
+    node.outputs = {"v" + std::to_string(i)};
+    graph.nodes.push_back(std::move(node));
+    recognition.reasons.emplace_back();
+    return i;
+  }
+  ir::ValueId value(const std::string& name, ir::DType dtype) {
+    const auto found = std::find_if(recognition.graph.values.begin(), recognition.graph.values.end(),
+                                    [&name](const ir::Value& v) { return v.name == name; });
+    if (found != recognition.graph.values.end()) {
+      return static_cast<ir::ValueId>(found - recognition.graph.values.begin());
+    }
+    ir::Value out;
+    out.name = name;
+    out.dtype = dtype;
+    out.shape = {1, 4, 2, 2};
+    if (ir::is_integer(dtype)) out.quant = ir::QuantParams{{0.5F}, {0}, 0};
+    return recognition.graph.add_value(out);
+  }
+};
+
+std::string clusters_of(const Partition& partition) {
+  std::string out;
+  for (const auto& cluster : partition.clusters) {
+    out += out.empty() ? "" : " | ";
+    for (std::size_t i = 0; i < cluster.nodes.size(); ++i)
+      out += (i == 0 ? "" : " ") + std::to_string(cluster.nodes[i]);
+  }
+  return out;
+}
+
+std::string reason_of(const Partition& partition, std::size_t node) {
+  for (const auto& unclaimed : partition.unclaimed) {
+    if (unclaimed.node == node) return unclaimed.reason;
+  }
+  return "claimed";
+}
+
+bool says(const std::string& text, const std::string& part) {
+  if (text.find(part) != std::string::npos) return true;
+  test::report(__FILE__, __LINE__, "'" + text + "' lacks '" + part + "'");
+  return false;
+}
+
+}  // namespace
+
+TEST(five_thousand_units_are_partitioned_within_a_second) {
+  frontend::OnnxGraph graph;
+  frontend::Recognition recognition;
+  const ir::ValueId value = recognition.graph.add_value({"v", ir::DType::u8, {1, 4, 2, 2}, std::nullopt, std::nullopt});
+  for (std::size_t i = 0; i < 10000; ++i) {
+    frontend::Node node;
+    node.op_type = i % 2 == 0 ? "Relu" : "Other";
+    node.inputs = {"v" + std::to_string(i == 0 ? 0 : i - 1)};
+    node.outputs = {"v" + std::to_string(i)};
+    if (i % 2 == 0) {
+      frontend::Unit unit;
+      unit.layer.attrs = ir::ElementwiseAttrs{};
+      unit.layer.inputs = {value};
+      unit.layer.outputs = {value};
+      unit.nodes = {i};
+      recognition.units.push_back(unit);
+    }
+    if (i == 0) node.inputs = {"in"};
+    graph.nodes.push_back(node);
+    recognition.reasons.push_back(i % 2 == 0 ? "" : "no such layer");
+  }
+  Config config;
+  for (const std::int64_t minimum : {1, 2}) {  // 5,000 clusters; all of them dropped
+    config.minimum_nodes = minimum;
+    const auto start = std::chrono::steady_clock::now();
+    const Partition out = partition::partition(graph, recognition, config);
+    CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(1));
+    CHECK_EQ(out.clusters.size(), minimum == 1 ? std::size_t{5000} : std::size_t{0});
+  }
+}
+
+TEST(a_fully_recognised_graph_is_one_cluster) {
+  Net net;
+  const std::string stem = net.conv({"x"});
+  const std::string left = net.conv({stem}), right = net.conv({stem});
+  net.conv({left, right});
+  net.conv({net.conv({"another input"})});  // connected to nothing else
+  const Partition out = net.partition();
+  CHECK_EQ(clusters_of(out), "0 1 2 3 4 5");
+  CHECK_EQ(out.clusters[0].units, std::size_t{6});
+  CHECK(out.unclaimed.empty());
+}
+
+TEST(empty_and_unrecognised_graphs) {
+  Net nothing;
+  CHECK(nothing.partition().clusters.empty());
+  Net strange;
+  strange.other("Custom", {"x"});
+  const Partition out = strange.partition();
+  CHECK(out.clusters.empty());
+  CHECK_EQ(reason_of(out, 0), "no such layer");
+}
+
+TEST(a_node_in_between_splits) {
+  Net net;
+  const std::string a = net.conv({"x"});
+  const std::string c = net.conv({net.other("Custom", {a})});
+  net.conv({a, c});
+  CHECK_EQ(clusters_of(net.partition()), "0 | 2 3");
+}
+
+TEST(a_tower_stays_with_its_only_reader) {
+  Net net;  // one branch has a node that stays behind; the other tower meets it at the end
+  const std::string left = net.conv({net.other("Custom", {net.conv({"x"})})});
+  const std::string right = net.relu(net.conv({"y"}));
+  net.conv({left, right});
+  CHECK_EQ(clusters_of(net.partition()), "0 | 2 3 4 5");
+}
+
+TEST(subgraphs_read_values_too) {
+  Net net;
+  const std::string a = net.conv({"x"});
+  const std::string condition = net.other("If", {"c"});
+  net.last().has_subgraph = true;
+  net.last().implicit_inputs = {a};
+  net.conv({a, condition});
+  CHECK_EQ(clusters_of(net.partition()), "0 | 2");
+}
+
+TEST(units_that_share_a_node_stay_together) {
+  Net net;
+  const std::string dq = net.layer("DequantizeLinear", {"x"}, ir::DequantizeAttrs{});
+  net.conv({dq});
+  net.conv({dq});
+  net.recognition.units.erase(net.recognition.units.begin());  // the DequantizeLinear belongs to both convolutions
+  net.share_with(0, 0);
+  net.share_with(1, 0);
+  CHECK_EQ(clusters_of(net.partition()), "0 1 2");
+  Config config;
+  config.exclude.names = {"n2"};
+  const Partition out = net.partition(config);
+  CHECK(out.clusters.empty());
+  says(reason_of(out, 2), "built-in defaults: /vaip/exclude/names selects 'n2'");
+  says(reason_of(out, 1), "shares nodes with layer 'n2', which is not claimed: built-in defaults: /vaip/exclude/names");
+}
+
+TEST(a_layer_that_cannot_be_cut_out) {
+  Net net;  // the layer consists of nodes 0 and 2, and node 1 in between is not claimed
+  const std::string a = net.conv({"x"});
+  const std::string between = net.other("Custom", {a});
+  const std::string b = net.conv({between});
+  net.conv({b});
+  net.recognition.units.erase(net.recognition.units.begin() + 1);
+  net.share_with(0, 2);
+  const Partition out = net.partition();
+  CHECK_EQ(clusters_of(out), "3");
+  says(reason_of(out, 0), "a path leaves it through 'n1' (Custom) and comes back");
+  says(reason_of(out, 2), "a path leaves it through 'n1' (Custom) and comes back");
+}
+
+TEST(op_types_dtypes_and_layouts) {
+  Net net;
+  net.layer("Relu", {net.conv({"x"})}, ir::ElementwiseAttrs{});
+  net.layer("Conv", {"y", "weights"}, convolution(1), ir::DType::s16);
+  Config config;
+  config.source = "my.json";
+  config.op_types = {"Conv"};
+  Partition out = net.partition(config);
+  CHECK_EQ(clusters_of(out), "0 2");
+  CHECK_EQ(reason_of(out, 1), "op type Relu is not listed in my.json: /vaip/op_types");
+  config.op_types.clear();
+  config.dtypes = {"uint8"};
+  out = net.partition(config);
+  CHECK_EQ(clusters_of(out), "0 1");
+  CHECK_EQ(reason_of(out, 2), "activation type int16 is not listed in my.json: /vaip/dtypes");
+  config.dtypes.clear();
+  config.layouts = {"NCHW"};
+  out = net.partition(config);
+  CHECK_EQ(clusters_of(out), "0 1");
+  CHECK_EQ(reason_of(out, 2), "layout NCW is not listed in my.json: /vaip/layouts");
+}
+
+TEST(the_float_edge_of_a_conversion_does_not_count_as_activation) {
+  Net net;
+  net.conv({net.layer("QuantizeLinear", {"x"}, ir::QuantizeAttrs{})});
+  net.recognition.graph.values[0].dtype = ir::DType::f32;  // x
+  net.recognition.graph.values[0].quant.reset();
+  Config config;
+  config.dtypes = {"uint8"};
+  CHECK_EQ(clusters_of(net.partition(config)), "0 1");
+  config.dtypes = {"float"};
+  CHECK_EQ(clusters_of(net.partition(config)), "");
+}
+
+TEST(include_and_exclude) {
+  Net net;
+  net.relu(net.conv({net.conv({"x"})}));
+  net.graph.nodes[0].name = "stem/conv";
+  net.graph.nodes[1].name = "head/conv";
+  Config config;
+  config.include.patterns.emplace_back("^head/");
+  config.include.op_types = {"Relu"};
+  Partition out = net.partition(config);
+  CHECK_EQ(clusters_of(out), "1 2");
+  says(reason_of(out, 0), "/vaip/include does not select");
+  config.exclude.op_types = {"Relu"};
+  out = net.partition(config);
+  CHECK_EQ(clusters_of(out), "1");
+  says(reason_of(out, 2), "/vaip/exclude/op_types selects 'n2'");
+  config = {};
+  config.exclude.patterns.emplace_back("conv$");
+  CHECK_EQ(clusters_of(net.partition(config)), "2");
+  net.graph.nodes[2].name.clear();  // then reports call it Relu(v2), and so do configurations
+  config = {};
+  config.exclude.names = {"Relu(v2)"};
+  CHECK_EQ(clusters_of(net.partition(config)), "0 1");
+}
+
+TEST(folded_conversions_are_selected_by_exact_name_only) {
+  Net net;
+  const std::string dq = net.layer("DequantizeLinear", {"x"}, ir::DequantizeAttrs{});
+  net.conv({dq});
+  net.recognition.units.erase(net.recognition.units.begin());
+  net.share_with(0, 0);
+  net.graph.nodes[0].name = "previous/output_dq";
+  Config config;
+  config.exclude.patterns.emplace_back("^previous/");
+  config.exclude.op_types = {"DequantizeLinear"};
+  CHECK_EQ(clusters_of(net.partition(config)), "0 1");
+  config.exclude.names = {"previous/output_dq"};
+  CHECK_EQ(clusters_of(net.partition(config)), "");
+}
+
+TEST(small_clusters) {
+  Net net;  // 0 1 | 3 | 5 6, conversions do not count
+  std::string v = net.relu(net.conv({"x"}));
+  v = net.conv({net.other("Custom", {v})});
+  v = net.layer("QuantizeLinear", {net.other("Custom", {v})}, ir::QuantizeAttrs{});
+  net.layer("Concat", {v}, ir::ConcatAttrs{});
+  Partition out = net.partition();
+  CHECK_EQ(clusters_of(out), "0 1 | 3");
+  says(reason_of(out, 5), "only conversions and data movement here");
+  says(reason_of(out, 6), "only conversions and data movement here");
+  Config config;
+  config.source = "my.json";
+  config.minimum_nodes = 2;
+  out = net.partition(config);
+  CHECK_EQ(clusters_of(out), "0 1");
+  CHECK_EQ(reason_of(out, 3), "its cluster is smaller (compute layers: 1) than my.json: /vaip/minimum_nodes = 2");
+  config.minimum_nodes = 1;
+  config.minimum_macs = 1000;
+  out = net.partition(config);
+  CHECK_EQ(reason_of(out, 1),
+           "its cluster is smaller (multiply-accumulates: 256) than my.json: /vaip/minimum_macs = 1000");
+}
+
+TEST(macs_count_where_shapes_are_known) {
+  Net net;
+  net.conv({"x"});
+  net.recognition.graph.values[1].shape = {4, 4, 1, 1};  // the weight
+  Partition out = net.partition();
+  CHECK_EQ(out.clusters.at(0).macs, 4 * 4 * 2 * 2);
+  Config config;
+  config.minimum_macs = 64;
+  CHECK_EQ(net.partition(config).clusters.size(), std::size_t{1});
+  config.minimum_macs = 65;
+  CHECK_EQ(net.partition(config).clusters.size(), std::size_t{0});
+  net.recognition.graph.values[0].shape = {ir::kDynamic, 4, 2, 2};
+  CHECK_EQ(net.partition(config).clusters.size(), std::size_t{1});
+  CHECK_EQ(net.partition(config).clusters.at(0).macs, 0);
+}
+
+TEST(conditions_on_the_whole_model) {
+  Net net;
+  net.conv({net.other("Custom", {net.conv({"x"})})});
+  Config config;
+  config.source = "my.json";
+  config.quantized_pass = false;
+  config.passes_in_use = "my.json: /passes";
+  CHECK_EQ(reason_of(net.partition(config), 0), "no pass that offloads is enabled by my.json: /passes");
+  CHECK_EQ(reason_of(net.partition(config), 1), "no such layer");
+  config = {};
+  config.source = "my.json";
+  config.minimum_num_of_conv = 2;
+  config.dpu_subgraph_num = 2;
+  CHECK_EQ(clusters_of(net.partition(config)), "0 | 2");
+  config.minimum_num_of_conv = 3;
+  says(reason_of(net.partition(config), 0), "the model has 2 convolutions, fewer than minimum_num_of_conv = 3");
+  config.minimum_num_of_conv.reset();
+  config.dpu_subgraph_num = 1;
+  says(reason_of(net.partition(config), 2), "the model needs 2 clusters, more than dpu_subgraph_num = 1 allows");
+  CHECK_EQ(clusters_of(net.partition(config)), "");
+}
+
+TEST(nodes_out_of_order_are_an_error) {
+  Net net;
+  net.conv({"v1"});
+  net.conv({"x"});
+  CHECK_THROWS(net.partition(), "node 'n0' reads 'v1' before node 'n1' computes it");
+}
+
+VAIP_TEST_MAIN()

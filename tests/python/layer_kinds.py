@@ -1,0 +1,345 @@
+"""Random layers of every kind that VitisAIEP claims, as hypothesis draws: one function per kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from models import ZERO_POINTS, Edge, ModelBuilder, Style
+
+Draw = Callable[..., Any]
+
+
+def examples(count: int) -> settings:
+    """The same examples in every run, shrunk when one fails."""
+    return settings(
+        max_examples=count,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=(Phase.generate, Phase.shrink),
+    )
+
+
+# Activations that may fold into the layer before them.
+FOLDED = (None, None, "Relu", "Relu6", "Clip", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish")
+UNARY = ("Relu", "Relu6", "Clip", "LeakyRelu", "PRelu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Elu")
+
+
+OPSETS = (17, 13, 11, 12, 14, 15, 16, 18, 19, 20, 21)
+DOMAINS = ("", "com.microsoft")
+
+
+def draw_style(
+    draw: Draw,
+    *,
+    power_of_two: bool,
+    float_edges: bool | None = None,
+    opsets: tuple[int, ...] = OPSETS,
+    domains: tuple[str, ...] = DOMAINS,
+) -> Style:
+    return Style(
+        opset=draw(st.sampled_from(opsets)),
+        qdq_domain=draw(st.sampled_from(domains)),
+        power_of_two=power_of_two,
+        dtype=draw(st.sampled_from(("uint8", "int8"))),
+        zero_point=draw(st.sampled_from(ZERO_POINTS)),
+        float_edges=draw(st.booleans()) if float_edges is None else float_edges,
+    )
+
+
+def allows_per_channel(style: Style) -> bool:
+    return style.opset >= 13 or style.qdq_domain == "com.microsoft"
+
+
+def _activation(draw: Draw, b: ModelBuilder) -> dict[str, Any]:
+    kinds = [k for k in FOLDED if k != "HardSwish" or b.style.opset >= 14]
+    return {"activation": draw(st.sampled_from(kinds)), "separate": draw(st.booleans())}
+
+
+def _weights(draw: Draw, b: ModelBuilder) -> dict[str, Any]:
+    return {
+        "per_channel": allows_per_channel(b.style) and draw(st.booleans()),
+        "weight_dtype": draw(st.sampled_from(("int8", "uint8"))),
+        "symmetric": draw(st.booleans()),
+    }
+
+
+def _shape(draw: Draw, low_rank: int = 2, high_rank: int = 4, largest: int = 9) -> tuple[int, ...]:
+    return tuple(draw(st.lists(st.integers(1, largest), min_size=low_rank, max_size=high_rank)))
+
+
+def _window(draw: Draw, spatial: tuple[int, ...], largest: int) -> dict[str, Any]:
+    """kernel, strides, dilations and pads that leave at least one position, and every window partly inside."""
+    rank = len(spatial)
+    per_axis = st.lists(st.integers(1, largest), min_size=rank, max_size=rank)
+    kernel = draw(per_axis)
+    strides = draw(st.lists(st.integers(1, 3), min_size=rank, max_size=rank))
+    dilations = draw(st.lists(st.sampled_from((1, 1, 2)), min_size=rank, max_size=rank))
+    auto_pad = draw(st.sampled_from(("NOTSET", "NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")))
+    pads: list[int] | None = None
+    for d, size in enumerate(spatial):
+        kernel[d] = min(kernel[d], size)
+        if (kernel[d] - 1) * dilations[d] + 1 > size:
+            dilations[d] = 1
+    if auto_pad == "NOTSET":
+        pads = [draw(st.integers(0, (kernel[d % rank] - 1) * dilations[d % rank])) for d in range(2 * rank)]
+    elif auto_pad.startswith("SAME"):  # onnxruntime has no dilation with these
+        dilations = [1] * rank
+    return {"kernel": kernel, "strides": strides, "dilations": dilations, "pads": pads, "auto_pad": auto_pad}
+
+
+def _image(draw: Draw, channels: int | None = None, ranks: tuple[int, ...] = (2, 2, 1, 3)) -> tuple[int, ...]:
+    rank = draw(st.sampled_from(ranks))
+    largest = {1: 40, 2: 14, 3: 7}[rank]
+    spatial = draw(st.lists(st.integers(1, largest), min_size=rank, max_size=rank))
+    return (draw(st.integers(1, 3)), channels or draw(st.integers(1, 20)), *spatial)
+
+
+def conv(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    group = draw(st.sampled_from((1, 1, 1, 2, 3)))
+    shape = _image(draw, channels=group * draw(st.integers(1, 17)))
+    window = _window(draw, shape[2:], 5)
+    bias = draw(st.sampled_from(("int32", "float32", "none")))
+    filters = group * draw(st.integers(1, 20))
+    y = b.conv(b.input(shape), filters, group=group, bias=bias, **window, **_weights(draw, b))
+    return [b.finish(y, **_activation(draw, b))]
+
+
+def depthwise_conv(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    channels, multiplier = draw(st.integers(1, 24)), draw(st.sampled_from((1, 1, 2)))
+    shape = _image(draw, channels=channels)
+    window = _window(draw, shape[2:], 5)
+    bias = draw(st.sampled_from(("int32", "float32", "none")))
+    y = b.conv(b.input(shape), channels * multiplier, group=channels, bias=bias, **window, **_weights(draw, b))
+    return [b.finish(y, **_activation(draw, b))]
+
+
+def pointwise_conv(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    shape = (draw(st.integers(1, 2)), draw(st.integers(1, 70)), draw(st.integers(1, 9)), draw(st.integers(1, 9)))
+    strides = [draw(st.integers(1, 2))] * 2
+    y = b.conv(b.input(shape), draw(st.integers(1, 70)), [1, 1], strides=strides, **_weights(draw, b))
+    return [b.finish(y, **_activation(draw, b))]
+
+
+def gemm(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    x = b.input((draw(st.integers(1, 9)), draw(st.integers(1, 80))))
+    y = b.gemm(
+        x,
+        draw(st.integers(1, 40)),
+        trans_a=draw(st.sampled_from((False, False, True))),
+        trans_b=draw(st.booleans()),
+        bias=draw(st.sampled_from(("int32", "float32", "none"))),
+        alpha=draw(st.sampled_from((None, None, 0.5, 1.75))),
+        beta=draw(st.sampled_from((None, None, 0.25, 3.0))),
+        **_weights(draw, b),
+    )
+    return [b.finish(y, **_activation(draw, b))]
+
+
+def matmul(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    x = b.input((*_shape(draw, 1, 3), draw(st.integers(1, 80))))
+    return [b.finish(b.matmul(x, draw(st.integers(1, 40)), **_weights(draw, b)), **_activation(draw, b))]
+
+
+def _broadcast(draw: Draw, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape itself, or one that broadcasts to it: ones in places, leading dimensions missing."""
+    kept = tuple(1 if draw(st.sampled_from((False, False, True))) else size for size in shape)
+    return draw(st.sampled_from((shape, shape, kept, kept[draw(st.integers(0, len(kept) - 1)) :])))
+
+
+def arithmetic(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    op = draw(st.sampled_from(("Add", "Sub", "Mul")))
+    shape = _shape(draw)
+    x, other = b.dq(b.input(shape)), _broadcast(draw, shape)
+    if draw(st.sampled_from((False, False, True))):
+        y = b.quantized_constant(other, dtype=b.style.dtype, symmetric=draw(st.booleans()))[0]
+    else:
+        y = b.dq(b.input(other))
+    pair = [y, x] if draw(st.booleans()) else [x, y]
+    return [b.finish(b.op(op, pair), **_activation(draw, b))]
+
+
+def same_input_twice(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    x = b.dq(b.input(_shape(draw)))
+    return [b.finish(b.op(draw(st.sampled_from(("Add", "Mul"))), [x, x]), **_activation(draw, b))]
+
+
+def sum_of_many(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    shape = _shape(draw)
+    others = [_broadcast(draw, shape) for _ in range(draw(st.integers(0, 3)))]
+    return [b.finish(b.op("Sum", [b.dq(b.input(s)) for s in (shape, *others)]), **_activation(draw, b))]
+
+
+def concat(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    shape = list(_shape(draw, 1))
+    axis = draw(st.integers(-len(shape), len(shape) - 1))
+    parts = []
+    shared = b.quant_for(-2.0, 2.0) if draw(st.booleans()) else None
+    for _ in range(draw(st.integers(1, 4))):
+        shape[axis] = draw(st.integers(1, 6))
+        parts.append(b.input(shape, shared))
+    y = b.op("Concat", [b.dq(p) for p in parts], axis=axis)
+    return [b.q(y, shared) if shared and draw(st.booleans()) else b.q(y)]
+
+
+def max_pool(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    return _pool(draw, b, "MaxPool")
+
+
+def average_pool(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    return _pool(draw, b, "AveragePool")
+
+
+def _pool(draw: Draw, b: ModelBuilder, op: str) -> list[Edge]:
+    shape = _image(draw)
+    window = _window(draw, shape[2:], 4)
+    kernel = window.pop("kernel")
+    dilated = op == "MaxPool" or b.style.opset >= 19
+    if not dilated:
+        window.pop("dilations")
+    if window["auto_pad"] == "NOTSET":
+        # Every window must hold at least one element, so pads stay below the kernel, not below its dilated extent.
+        window["pads"] = [min(p, kernel[d % len(kernel)] - 1) for d, p in enumerate(window["pads"])]
+        window["ceil_mode"] = draw(st.sampled_from((None, 0, 1)))
+        if dilated and window["ceil_mode"]:
+            window["dilations"] = [1] * len(kernel)
+    elif window["auto_pad"].startswith("SAME"):  # onnxruntime rejects a stride that skips elements here
+        window["strides"] = [min(s, k) for s, k in zip(window["strides"], kernel, strict=True)]
+    if op == "AveragePool":
+        window["count_include_pad"] = draw(st.sampled_from((None, 0, 1)))
+    x = b.input(shape)
+    y = b.op(op, [b.dq(x)], kernel_shape=kernel, **window)
+    return [b.q(y, x.quant) if draw(st.booleans()) else b.q(y)]
+
+
+def global_pool(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    x = b.input(_image(draw))
+    return [b.finish(b.op("GlobalAveragePool", [b.dq(x)]), **_activation(draw, b))]
+
+
+def reduce_mean(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    x = b.input(_image(draw))
+    rank = len(x.shape)
+    axes = draw(st.sampled_from(([*range(2, rank)], [*range(2 - rank, 0)], [rank - 1], [-1])))
+    return [b.finish(b.reduce("ReduceMean", x, axes, draw(st.booleans())), **_activation(draw, b))]
+
+
+def pad(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    x = b.input(_shape(draw, 1))
+    mode = draw(st.sampled_from(("constant", "constant", "reflect", "edge")))
+    limit = [size - 1 if mode == "reflect" else 3 for size in x.shape]
+    pads = [draw(st.integers(0, limit[d % len(limit)])) for d in range(2 * len(limit))]
+    if mode == "constant":
+        cropped = draw(st.booleans())
+        pads = [-draw(st.integers(0, (x.shape[d % len(limit)] - 1) // 2)) if cropped and p == 0 else p
+                for d, p in enumerate(pads)]  # fmt: skip
+    value = draw(st.sampled_from((None, 0.0, 1.25, -0.5))) if mode == "constant" else None
+    y = b.pad(x, pads, mode, value)
+    return [b.q(y, x.quant) if draw(st.booleans()) else b.q(y)]
+
+
+def reshape(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    shape = _shape(draw, 1)
+    op = draw(st.sampled_from(("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose")))
+    if op == "Squeeze":
+        at = draw(st.integers(0, len(shape)))
+        y = b.squeeze_or_unsqueeze(op, x := b.input((*shape[:at], 1, *shape[at:])), [at])
+    elif op == "Unsqueeze":
+        y = b.squeeze_or_unsqueeze(op, x := b.input(shape), [draw(st.integers(0, len(shape))), len(shape) + 1])
+    elif op == "Flatten":
+        y = b.op(op, [b.dq(x := b.input(shape))], axis=draw(st.integers(-len(shape), len(shape))))
+    elif op == "Transpose":
+        perm = draw(st.sampled_from((None, list(draw(st.permutations(range(len(shape))))))))
+        y = b.op(op, [b.dq(x := b.input(shape))], perm=perm)
+    else:
+        target = draw(st.sampled_from(([-1], [0, -1] if len(shape) > 1 else [-1, 1], [1, -1, shape[-1]])))
+        y = b.op(op, [b.dq(x := b.input(shape)), b.constant(target, "int64")])
+    return [b.q(y, x.quant) if draw(st.booleans()) else b.q(y)]
+
+
+def slice_(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    x = b.input(_shape(draw, 1))
+    axes = draw(st.lists(st.integers(0, len(x.shape) - 1), min_size=1, unique=True))
+    starts, ends, steps = [], [], []
+    for axis in axes:
+        size = x.shape[axis]
+        first, step = draw(st.integers(0, size - 1)), draw(st.sampled_from((1, 1, 2, 3, -1, -2)))
+        last = draw(st.integers(first, size - 1) if step > 0 else st.integers(0, first))
+        end = last + 1 if step > 0 else last - 1
+        if end < 0 or draw(st.booleans()):
+            end = 2**31 - 1 if step > 0 else -(2**31)
+        starts.append(first - size if draw(st.booleans()) else first)
+        ends.append(end)
+        steps.append(step)
+    named = [a - len(x.shape) if draw(st.booleans()) else a for a in axes]
+    y = b.slice(x, starts, ends, named, steps)
+    return [b.q(y, x.quant) if draw(st.booleans()) else b.q(y)]
+
+
+def split(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    sizes = draw(st.lists(st.integers(1, 5), min_size=2, max_size=4))
+    shape = list(_shape(draw, 1))
+    axis = draw(st.integers(-len(shape), len(shape) - 1))
+    shape[axis] = sum(sizes)
+    x = b.input(shape)
+    return [b.q(y, x.quant) if draw(st.booleans()) else b.q(y) for y in b.split(x, axis, sizes)]
+
+
+def resize(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    mode = draw(st.sampled_from(("nearest", "linear")))
+    shape = (draw(st.integers(1, 2)), draw(st.integers(1, 5)), draw(st.integers(1, 9)), draw(st.integers(1, 9)))
+    x = b.input(shape)
+    coordinates = ["half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"]
+    coordinates += ["half_pixel_symmetric"] if b.style.opset >= 19 else []
+    nearest = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
+    arguments: dict[str, Any] = {
+        "mode": mode,
+        "coordinates": draw(st.sampled_from(coordinates)),
+        "nearest": draw(st.sampled_from(nearest)) if mode == "nearest" else None,
+    }
+    # Factors whose coordinates float32 holds exactly: elsewhere the choice at a border is onnxruntime's rounding.
+    if draw(st.booleans()):
+        scales = [1.0, 1.0] + [draw(st.sampled_from((1.0, 2.0, 4.0, 0.5))) for _ in range(2)]
+        scales = [1.0 if size * scale < 1 else scale for size, scale in zip(shape, scales, strict=True)]
+        y = b.resize(x, scales=scales, **arguments)
+    else:
+        sizes = [*shape[:2], *(size * draw(st.sampled_from((1, 2, 4))) for size in shape[2:])]
+        y = b.resize(x, sizes=sizes, **arguments)
+    return [b.q(y, x.quant) if draw(st.booleans()) else b.q(y)]
+
+
+def unary(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    kind = draw(st.sampled_from([k for k in UNARY if k != "HardSwish" or b.style.opset >= 14]))
+    return [b.q(b.activation(b.dq(b.input(_shape(draw, 2))), kind))]
+
+
+def swish(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    """x * sigmoid(x) as exporters write it, with Q/DQ behind the sigmoid."""
+    x = b.input(_shape(draw))
+    gate = b.q(b.op("Sigmoid", [b.dq(x)]))
+    return [b.q(b.op("Mul", [b.dq(x), b.dq(gate)]))]
+
+
+def softmax(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    x = b.input(_shape(draw, 1))
+    return [b.q(b.softmax(x, draw(st.integers(-len(x.shape), len(x.shape) - 1))))]
+
+
+def requantize(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    """Only Q and DQ: integers to integers of other parameters, or of another type."""
+    x = b.dq(b.input(_shape(draw, 1)))
+    other = draw(st.sampled_from(("uint8", "int8")))
+    return [b.q(x, b.calibrate(x, other, draw(st.sampled_from(ZERO_POINTS))))]
+
+
+KINDS: dict[str, Callable[[Draw, ModelBuilder], list[Edge]]] = {
+    f.__name__.rstrip("_"): f
+    for f in (
+        conv, depthwise_conv, pointwise_conv, gemm, matmul, arithmetic, same_input_twice, sum_of_many, concat, max_pool,
+        average_pool, global_pool, reduce_mean, pad, reshape, slice_, split, resize, unary, swish, softmax, requantize,
+    )
+}  # fmt: skip

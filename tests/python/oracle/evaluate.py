@@ -1,0 +1,291 @@
+"""Evaluates a model by the numerics' definition: Q(op(DQ(x), DQ(w), ...)) with one rounding, at the Q.
+
+A quantized layer is an anchor operator with a DequantizeLinear among its data inputs, optionally one activation, then
+QuantizeLinear. Within a layer numbers are real; a tensor that a layer leaves as float is the real number in float32.
+Written from the ONNX operator specification alone; it knows nothing of the execution provider.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from . import elementwise, linear, movement, pooling
+from .quant import Array, Reals, Tensor, dequantize, from_real, quantize
+
+# Operators that may end a layer between the anchor and Q.
+_ACTIVATIONS = {*elementwise.UNARY, "Clip"} - {"Identity", "Floor", "Ceil", "Round", "Sign"}
+
+
+class Node:
+    """A node with its inputs' values, and typed access to attributes."""
+
+    def __init__(self, proto: NodeProto, inputs: list[Tensor | None], opset: int) -> None:
+        self.proto, self.inputs, self.opset = proto, inputs, opset
+        self.attributes: dict[str, Any] = {a.name: helper.get_attribute_value(a) for a in proto.attribute}
+
+    def attr(self, name: str, default: Any = None) -> Any:
+        return self.attributes.get(name, default)
+
+    def text(self, name: str, default: str) -> str:
+        value = self.attributes.get(name, default)
+        return value.decode() if isinstance(value, bytes) else value
+
+    def optional(self, index: int) -> Tensor | None:
+        return self.inputs[index] if index < len(self.inputs) else None
+
+    def real(self, index: int) -> Reals:
+        tensor = self.inputs[index]
+        assert tensor is not None
+        return tensor.real
+
+    def integers(self, index: int, attribute: str) -> list[int] | None:
+        """A list of integers that older opsets have as an attribute and newer ones as an input."""
+        tensor = self.optional(index)
+        if tensor is not None:
+            return [int(v) for v in np.atleast_1d(tensor.array)]
+        value = self.attributes.get(attribute)
+        return None if value is None else [int(v) for v in np.atleast_1d(value)]
+
+
+def evaluate(
+    model: onnx.ModelProto, inputs: Mapping[str, Array], observed: Mapping[str, Array] | None = None
+) -> dict[str, Array]:
+    """Every value of the model by name, as ONNX tensors.
+
+    observed: outputs of QuantizeLinear that another implementation produced. They are computed here as ever, but what
+    reads them reads the observed ones: each layer is judged on its own, its rounding not held against the next.
+    """
+    graph = model.graph
+    opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
+    values = {t.name: Tensor(numpy_helper.to_array(t)) for t in graph.initializer}
+    values.update({name: Tensor(np.asarray(array)) for name, array in inputs.items()})
+    consumers = Counter(name for node in graph.node for name in node.input if name)
+    readers = {name: node for node in graph.node for name in node.input if name}
+    visible = {o.name for o in graph.output}
+    computed: dict[str, Array] = {}
+    in_layer: set[str] = set()  # float results of anchors, whose activation may still follow
+
+    for proto in graph.node:
+        node = Node(proto, [values[name] if name else None for name in proto.input], opset)
+        if proto.op_type == "QuantizeLinear":
+            name = proto.output[0]
+            values[name] = _quantize(node)
+            if observed and name in observed:
+                computed[name] = values[name].array
+                values[name] = Tensor(observed[name])
+            continue
+        if proto.op_type == "DequantizeLinear":
+            values[proto.output[0]] = _dequantize(node)
+            continue
+        results = _compute(node)
+        is_anchor = any(t is not None and t.from_integers for t in node.inputs)
+        is_activation = proto.op_type in _ACTIVATIONS and proto.input[0] in in_layer
+        for name, result in zip(proto.output, results, strict=False):
+            if isinstance(result, Tensor):
+                values[name] = result
+                continue
+            alone = consumers[name] == 1 and name not in visible
+            reader = readers[name].op_type if alone else ""
+            continues = is_anchor and reader in _ACTIVATIONS and readers[name].input[0] == name
+            ends = (is_anchor or is_activation) and reader == "QuantizeLinear"
+            if continues:
+                in_layer.add(name)
+            values[name] = from_real(result, keep_exact=continues or ends)
+    return {name: tensor.array for name, tensor in values.items()} | computed
+
+
+def _dequantize(node: Node) -> Tensor:
+    x, scale, zero_point = node.inputs[0], node.inputs[1], node.optional(2)
+    return dequantize(
+        x,
+        scale.array,
+        None if zero_point is None else zero_point.array,
+        node.attr("axis", 1),
+        node.attr("block_size", 0),
+    )
+
+
+def _quantize(node: Node) -> Tensor:
+    x, scale, zero_point = node.inputs[0], node.inputs[1], node.optional(2)
+    elem_type = node.attr("output_dtype", 0) or TensorProto.UINT8
+    if zero_point is not None:
+        elem_type = helper.np_dtype_to_tensor_dtype(zero_point.array.dtype)
+    return quantize(
+        x,
+        scale.array,
+        None if zero_point is None else zero_point.array,
+        node.attr("axis", 1),
+        node.attr("block_size", 0),
+        elem_type,
+    )
+
+
+def _compute(node: Node) -> list[Reals | Tensor]:
+    """The node's outputs: real numbers, or tensors of other types as they are."""
+    op = node.proto.op_type
+    if op in elementwise.UNARY:
+        return [elementwise.UNARY[op](node.real(0), node.attributes)]
+    if op in elementwise.BINARY:
+        total = node.real(0)
+        for i in range(1, len(node.inputs)):
+            total = elementwise.BINARY[op](total, node.real(i))
+        return [total]
+    if op in elementwise.REDUCE:
+        return [_reduce(node)]
+    if op in _OPERATORS:
+        result = _OPERATORS[op](node)
+        return result if isinstance(result, list) else [result]
+    raise NotImplementedError(f"the oracle has no {op} (node {node.proto.name!r})")
+
+
+def _window(node: Node, rank: int) -> dict[str, Any]:
+    return {
+        "strides": node.attr("strides", [1] * rank),
+        "dilations": node.attr("dilations", [1] * rank),
+        "pads": node.attr("pads", [0] * 2 * rank),
+        "auto_pad": node.text("auto_pad", "NOTSET"),
+    }
+
+
+def _conv(node: Node) -> Reals:
+    x, w = node.inputs[0], node.inputs[1]
+    return linear.conv(x, w, node.optional(2), group=node.attr("group", 1), **_window(node, x.array.ndim - 2))
+
+
+def _gemm(node: Node) -> Reals:
+    product = linear.matmul(
+        node.inputs[0],
+        node.inputs[1],
+        transpose_a=bool(node.attr("transA", 0)),
+        transpose_b=bool(node.attr("transB", 0)),
+    )
+    product = product * float(np.float32(node.attr("alpha", 1.0)))
+    bias = node.optional(2)
+    return product if bias is None else product + float(np.float32(node.attr("beta", 1.0))) * bias.real
+
+
+def _pool(node: Node) -> Reals:
+    if len(node.proto.output) > 1:
+        raise NotImplementedError("MaxPool with Indices")
+    kernel = node.attr("kernel_shape")
+    return pooling.pool(
+        node.real(0),
+        "max" if node.proto.op_type == "MaxPool" else "average",
+        kernel=kernel,
+        ceil_mode=bool(node.attr("ceil_mode", 0)),
+        count_include_pad=bool(node.attr("count_include_pad", 0)),
+        **_window(node, len(kernel)),
+    )
+
+
+def _global_pool(node: Node) -> Reals:
+    x = node.real(0)
+    op = "ReduceMean" if node.proto.op_type == "GlobalAveragePool" else "ReduceMax"
+    return elementwise.REDUCE[op](x, tuple(range(2, x.ndim)), True)
+
+
+def _reduce(node: Node) -> Reals:
+    x = node.real(0)
+    axes = node.integers(1, "axes")
+    if not axes and node.attr("noop_with_empty_axes", 0):
+        return x
+    chosen = tuple(a % x.ndim for a in axes) if axes else tuple(range(x.ndim))
+    return elementwise.REDUCE[node.proto.op_type](x, chosen, bool(node.attr("keepdims", 1)))
+
+
+def _softmax(node: Node) -> Reals:
+    old = node.opset < 13
+    return elementwise.softmax(
+        node.real(0), node.attr("axis", 1 if old else -1), log=node.proto.op_type == "LogSoftmax", flatten_to_2d=old
+    )
+
+
+def _clip(node: Node) -> Reals:
+    bounds: list[float | None] = []
+    for index, name in ((1, "min"), (2, "max")):
+        tensor = node.optional(index)
+        bounds.append(float(tensor.real) if tensor is not None else node.attr(name))
+    return elementwise.clip(node.real(0), *bounds)
+
+
+def _pad(node: Node) -> Reals:
+    fill = node.optional(2)
+    value = float(fill.real.reshape(-1)[0]) if fill is not None else float(np.float32(node.attr("value", 0.0)))
+    axes = node.integers(3, "axes")
+    return movement.pad(node.real(0), node.integers(1, "pads"), axes, node.text("mode", "constant"), value)
+
+
+def _split(node: Node) -> list[Reals]:
+    return movement.split(
+        node.real(0), node.attr("axis", 0), node.integers(1, "split"), node.attr("num_outputs", len(node.proto.output))
+    )
+
+
+def _resize(node: Node) -> Reals:
+    scales, sizes = node.optional(2), node.optional(3)
+    if node.attr("antialias", 0) or node.attr("exclude_outside", 0) or node.text("mode", "nearest") == "cubic":
+        raise NotImplementedError("Resize: antialias, exclude_outside, cubic")
+    if node.text("keep_aspect_ratio_policy", "stretch") != "stretch":
+        raise NotImplementedError("Resize: keep_aspect_ratio_policy")
+    return movement.resize(
+        node.real(0),
+        mode=node.text("mode", "nearest"),
+        coordinate_mode=node.text("coordinate_transformation_mode", "half_pixel"),
+        nearest_mode=node.text("nearest_mode", "round_prefer_floor"),
+        scales=list(scales.array) if scales is not None and scales.array.size else None,
+        sizes=list(sizes.array) if sizes is not None and sizes.array.size else None,
+        axes=node.attr("axes"),
+    )
+
+
+def _constant(node: Node) -> Tensor:
+    (name,) = node.attributes
+    if name == "value":
+        return Tensor(numpy_helper.to_array(node.attributes[name]))
+    dtype = np.float32 if name.startswith("value_float") else np.int64
+    return Tensor(np.array(node.attributes[name], dtype))
+
+
+def _unsqueeze(node: Node) -> Reals:
+    return np.expand_dims(node.real(0), tuple(node.integers(1, "axes")))
+
+
+def _batch_normalization(node: Node) -> Reals:
+    epsilon = float(np.float32(node.attr("epsilon", 1e-5)))
+    return elementwise.batch_normalization(node.real(0), [node.real(i) for i in range(1, 5)], epsilon)
+
+
+_OPERATORS: dict[str, Callable[[Node], Reals | Tensor | list[Reals]]] = {
+    "Conv": _conv,
+    "Gemm": _gemm,
+    "MatMul": lambda n: linear.matmul(n.inputs[0], n.inputs[1]),
+    "MaxPool": _pool,
+    "AveragePool": _pool,
+    "GlobalAveragePool": _global_pool,
+    "GlobalMaxPool": _global_pool,
+    "Softmax": _softmax,
+    "LogSoftmax": _softmax,
+    "Clip": _clip,
+    "Concat": lambda n: np.concatenate([t.real for t in n.inputs], axis=n.attr("axis")),
+    "Pad": _pad,
+    "Reshape": lambda n: movement.reshape(n.real(0), n.integers(1, "shape"), bool(n.attr("allowzero", 0))),
+    "Flatten": lambda n: movement.flatten(n.real(0), n.attr("axis", 1)),
+    "Squeeze": lambda n: movement.squeeze(n.real(0), n.integers(1, "axes")),
+    "Unsqueeze": _unsqueeze,
+    "Transpose": lambda n: np.transpose(n.real(0), n.attr("perm")),
+    "Slice": lambda n: movement.slice_(
+        n.real(0), n.integers(1, "starts"), n.integers(2, "ends"), n.integers(3, "axes"), n.integers(4, "steps")
+    ),
+    "Split": _split,
+    "Resize": _resize,
+    "Dropout": lambda n: n.real(0),
+    "BatchNormalization": _batch_normalization,
+    "LRN": lambda n: elementwise.local_response_normalization(n.real(0), n.attributes),
+    "Constant": _constant,
+}

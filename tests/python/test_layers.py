@@ -1,0 +1,135 @@
+"""Every layer kind through a real session on VitisAIEP alone, against the oracle and against the CPU EP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from layer_kinds import KINDS, draw_style, examples
+from models import ModelBuilder, Quant, Style
+from oracle import evaluate
+from sessions import Tally, claimed_nodes, cpu_session, run, vaip_session
+
+SCALES = pytest.mark.parametrize("scales", ["power_of_two", "any"])
+
+
+def check_layers(kind: str, scales: str, count: int) -> None:
+    """Equal where scales are powers of two; else 99.99 % equal and a step at most. A step at most from the CPU EP."""
+    tally = Tally()
+    exact = scales == "power_of_two"
+
+    @examples(count)
+    @given(st.data())
+    def check(data: st.DataObject) -> None:
+        draw = data.draw
+        builder = ModelBuilder(draw_style(draw, power_of_two=exact), seed=draw(st.integers(0, 2**16)))
+        edges = KINDS[kind](draw, builder)
+        for edge in edges:
+            builder.output(edge)
+        model, feeds = builder.build(), builder.feeds()
+        expected = evaluate(model, feeds)
+        second = run(cpu_session(model), feeds)
+        session = vaip_session(model)
+        assert claimed_nodes(session)
+        for output, edge, got, cpu in zip(model.graph.output, edges, run(session, feeds), second, strict=True):
+            tally.add(expected[output.name], got, kind, equal=exact, scale=edge.quant.scale)
+            Tally().add(cpu, got, f"{kind}, against the CPU EP", equal=False, scale=edge.quant.scale)
+
+    check()
+    tally.check()
+
+
+@SCALES
+@pytest.mark.parametrize("kind", KINDS)
+def test_layer(kind: str, scales: str) -> None:
+    check_layers(kind, scales, 25)
+
+
+@pytest.mark.slow
+@SCALES
+@pytest.mark.parametrize("kind", KINDS)
+def test_layer_thousands(kind: str, scales: str) -> None:
+    check_layers(kind, scales, 1500)
+
+
+def _float_conv(b: ModelBuilder) -> str:
+    return b.conv(b.input((2, 12, 7, 9)), 20, [3, 3], per_channel=True, pads=[1, 1, 1, 1])
+
+
+FLOAT_TAILS: dict[str, Any] = {
+    "conv": _float_conv,
+    "conv_relu": lambda b: b.op("Relu", [_float_conv(b)]),
+    "gemm": lambda b: b.gemm(b.input((3, 40)), 10),
+    "matmul": lambda b: b.matmul(b.input((2, 5, 40)), 10),
+    "softmax": lambda b: b.softmax(b.input((4, 10)), -1),
+    "sigmoid": lambda b: b.op("Sigmoid", [b.dq(b.input((4, 10)))]),
+    "add": lambda b: b.op("Add", [b.dq(b.input((4, 10))), b.dq(b.input((4, 10)))]),
+    "global_average_pool": lambda b: b.op("GlobalAveragePool", [b.dq(b.input((2, 8, 7, 7)))]),
+    "average_pool": lambda b: b.op("AveragePool", [b.dq(b.input((2, 8, 7, 7)))], kernel_shape=[3, 3]),
+    "max_pool": lambda b: b.op("MaxPool", [b.dq(b.input((2, 8, 7, 7)))], kernel_shape=[3, 3]),
+    "dequantize": lambda b: b.dq(b.input((4, 10))),
+}
+
+
+@pytest.mark.parametrize("kind", FLOAT_TAILS)
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+def test_float_result(kind: str, dtype: str) -> None:
+    """Without Q the real number comes out, rounded to float32: at most its last bit off."""
+    tally = Tally()
+    for seed in range(10):
+        builder = ModelBuilder(Style(dtype=dtype), seed=seed)
+        builder.float_output(FLOAT_TAILS[kind](builder))
+        model, feeds = builder.build(), builder.feeds()
+        got = run(vaip_session(model), feeds)[0]
+        tally.add(evaluate(model, feeds)[model.graph.output[0].name], got, kind, equal=False)
+    # double rounding can hit the last bit of a few
+    assert tally.different <= 0.01 * tally.elements
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+@pytest.mark.parametrize("scale", [0.1, 0.25, 1e-3])
+def test_quantize_at_a_float_edge_is_onnx_float32(dtype: str, scale: float) -> None:
+    """x / scale in float32, ties to even, saturation, infinities."""
+    builder = ModelBuilder(Style(float_edges=True, dtype=dtype))
+    edge = builder.input((1, 4096), Quant(float(np.float32(scale)), 7, dtype))
+    builder.output(builder.finish(builder.dq(edge), "Relu"))
+    model = builder.build()
+    ties = (np.arange(-300, 300) + 0.5) * np.float32(scale)
+    x = np.resize(np.concatenate([ties, [np.inf, -np.inf, 3e38, -3e38, -0.0, 1e-40]]).astype(np.float32), (1, 4096))
+    feeds = {model.graph.input[0].name: x}
+    expected = evaluate(model, feeds)[model.graph.output[0].name]
+    np.testing.assert_array_equal(run(vaip_session(model), feeds)[0], expected)
+    np.testing.assert_array_equal(run(cpu_session(model), feeds)[0], expected)
+
+
+@pytest.mark.parametrize("zero_point", [0, 1, 127, 128, 254, 255])
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+def test_convolution_at_extreme_zero_points(zero_point: int, dtype: str) -> None:
+    """All-lowest and all-highest operands: the largest accumulators, and padding that is not integer zero."""
+    offset = -128 if dtype == "int8" else 0
+    for fill in (0, 255):
+        builder = ModelBuilder(Style(power_of_two=True, dtype=dtype), seed=zero_point)
+        x = builder.input((1, 512, 3, 3), Quant(2.0**-6, zero_point + offset, dtype))
+        builder.samples[x.name] = np.full(x.shape, fill + offset, dtype)
+        builder.output(builder.q(builder.conv(x, 9, [3, 3], pads=[1, 1, 1, 1])))
+        model, feeds = builder.build(), builder.feeds()
+        expected = evaluate(model, feeds)[model.graph.output[0].name]
+        np.testing.assert_array_equal(run(vaip_session(model), feeds)[0], expected)
+
+
+def test_u8s8_products_do_not_saturate_in_16_bits() -> None:
+    """255 * 127 + 255 * 127 overflows the pair sum of the AVX2 instruction that many int8 kernels use."""
+    builder = ModelBuilder(Style(power_of_two=True))
+    x = builder.input((1, 64), Quant(2.0**-8, 0, "uint8"))
+    builder.samples[x.name] = np.full((1, 64), 255, np.uint8)
+    weights = builder.op(
+        "DequantizeLinear",
+        [builder.constant(np.full((64, 8), 127), "int8"), builder.constant(2.0**-7), builder.constant(0, "int8")],
+    )
+    builder.output(builder.q(builder.op("MatMul", [builder.dq(x), weights]), Quant(0.25, 0, "uint8")))
+    model, feeds = builder.build(), builder.feeds()
+    # 64 * 255 * 127 / 2^15 / 0.25 = 253.0
+    np.testing.assert_array_equal(run(vaip_session(model), feeds)[0], np.full((1, 8), 253, np.uint8))

@@ -1,0 +1,57 @@
+"""One network in every opset from 11 to 21 and in both domains of Q and DQ: all of it claimed, all of it exact."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from layer_kinds import DOMAINS, OPSETS
+from models import ModelBuilder, Style, expose_quantized
+from oracle import evaluate
+from sessions import claimed_nodes, run, vaip_session
+
+
+def network(style: Style) -> ModelBuilder:
+    """The operators whose attributes became inputs, or whose meaning changed, between opset 11 and 21."""
+    b = ModelBuilder(style, seed=style.opset)
+    x = b.input((2, 6, 9, 9))
+    x = b.finish(b.conv(x, 8, [3, 3], per_channel=style.opset >= 13, pads=[1, 1, 1, 1]), "Relu6")
+    padded = b.q(b.pad(x, [0, 0, 1, 1, 0, 0, 0, 0], "constant", 0.5), x.quant)
+    left, right = (b.q(part, padded.quant) for part in b.split(padded, 1, [3, 5]))
+    joined = b.q(b.op("Concat", [b.dq(right), b.dq(left)], axis=1))
+    scaled = b.q(b.resize(joined, mode="nearest", coordinates="asymmetric", nearest="floor", scales=[1, 1, 2, 2]))
+    even = b.q(b.slice(scaled, [-1], [-(2**31)], [-1], [-2]), scaled.quant)
+    pooled = b.q(b.op("AveragePool", [b.dq(even)], kernel_shape=[3, 2], strides=[2, 2], ceil_mode=1, pads=[1, 0, 1, 0]))
+    b.output(pooled)
+    mean = b.q(b.reduce("ReduceMean", pooled, [2, 3], keepdims=True))
+    flat = b.q(b.squeeze_or_unsqueeze("Squeeze", mean, [2, 3]), mean.quant)
+    b.output(b.q(b.squeeze_or_unsqueeze("Unsqueeze", flat, [1]), flat.quant))
+    logits = b.q(b.gemm(flat, 10, trans_b=True))
+    b.output(b.q(b.clip(logits, None, 1.0)))
+    b.output(b.q(b.softmax(logits, 1)))
+    return b
+
+
+@pytest.mark.parametrize("float_edges", [False, True], ids=["integer_edges", "float_edges"])
+@pytest.mark.parametrize("domain", DOMAINS, ids=["onnx", "microsoft"])
+@pytest.mark.parametrize("opset", sorted(OPSETS))
+def test_opset(opset: int, domain: str, float_edges: bool) -> None:
+    builder = network(Style(opset=opset, qdq_domain=domain, power_of_two=True, float_edges=float_edges))
+    model, feeds = expose_quantized(builder.build()), builder.feeds()
+    session = vaip_session(model)
+    claimed = claimed_nodes(session)
+    assert {"Conv", "Pad", "Split", "Concat", "Resize", "Slice", "AveragePool", "ReduceMean", "Gemm"} <= set(claimed)
+    expected = evaluate(model, feeds)
+    for output, got in zip(model.graph.output, run(session, feeds), strict=True):
+        np.testing.assert_array_equal(got, expected[output.name], err_msg=output.name)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "int16"])
+def test_sixteen_bit_activations(dtype: str) -> None:
+    """A16W8: com.microsoft's Q and DQ; accumulators beyond 32 bits where the sum demands it."""
+    builder = ModelBuilder(Style(qdq_domain="com.microsoft", power_of_two=True, dtype=dtype, zero_point="symmetric"))
+    x = builder.input((1, 64, 6, 6))
+    x = builder.finish(builder.conv(x, 16, [3, 3], pads=[1, 1, 1, 1]), "Relu")
+    builder.output(builder.q(builder.op("Add", [builder.dq(x), builder.dq(x)])))
+    model, feeds = builder.build(), builder.feeds()
+    session = vaip_session(model, fallback=True)
+    np.testing.assert_array_equal(run(session, feeds)[0], evaluate(model, feeds)[model.graph.output[0].name])
