@@ -1,4 +1,4 @@
-"""Host speed of VitisAIEP against onnxruntime's CPU EP over the light zoo: builds the models, runs `vaip bench` on them.
+"""Host speed of VitisAIEP against onnxruntime's CPU EP over the light zoo: builds the models, runs `vaip bench`.
 
 python cpu_vs_vaip.py [NAME ...] [--threads N] [--runs N] [--json]
 """

@@ -80,8 +80,8 @@ def _fill_weights(model: ModelProto, rng: np.random.Generator) -> None:
     for node in graph.node:
         if node.op_type == "ConstantOfShape":
             shapes[node.output[0]] = tuple(int(d) for d in constants[node.input[0]])
-    # DenseNet and Inception write a channel's scale and shift as Mul and Add of unsqueezed vectors; Inception v1 reshapes
-    # its last weights.
+    # DenseNet and Inception write a channel's scale and shift as Mul and Add of unsqueezed vectors; Inception v1
+    # reshapes its last weights.
     views = [n for n in graph.node if n.op_type in ("Unsqueeze", "Reshape") and n.input[0] in shapes]
     aliases = {n.output[0]: n.input[0] for n in views}
     weights: dict[str, np.ndarray] = {}

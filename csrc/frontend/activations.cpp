@@ -64,8 +64,13 @@ bool same_tensor(const GraphIndex& index, const std::string& a, const std::strin
   const auto pa = index.producer(a), pb = index.producer(b);
   if (!pa || !pb) return false;
   const Node &na = index.node(*pa), &nb = index.node(*pb);
-  // That both agree with the tensor's own parameters is checked when they become operands.
-  return is_dequantize(na) && is_dequantize(nb) && na.inputs[0] == nb.inputs[0];
+  if (!is_dequantize(na) || !is_dequantize(nb) || na.inputs[0] != nb.inputs[0]) return false;
+  try {
+    return read_quantization(index, na) == read_quantization(index, nb);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::unsupported) throw;
+    return false;
+  }
 }
 
 bool is_product(const Node& node) {

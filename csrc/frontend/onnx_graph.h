@@ -1,5 +1,5 @@
-// An ONNX graph as plain data: what the frontend reads, whether it came from onnxruntime (ort_import) or from the bytes of
-// a model file (protobuf_import). Nothing here depends on either.
+// An ONNX graph as plain data: what the frontend reads, whether it came from onnxruntime (ort_import) or from the bytes
+// of a model file (protobuf_import). Nothing here depends on either.
 #pragma once
 
 #include <cstdint>
@@ -23,11 +23,11 @@ using Attribute = std::variant<std::int64_t, float, std::string, std::vector<std
                                std::vector<std::string>, TensorData>;
 
 struct Node {
-  std::size_t id = 0;     // onnxruntime's node id; the position in the file for protobuf_import
-  std::string name;       // may be empty
+  std::size_t id = 0;  // onnxruntime's node id; the position in the file for protobuf_import
+  std::string name;    // may be empty
   std::string op_type;
-  std::string domain;     // "" for ai.onnx
-  int since_version = 0;  // the operator's version, e.g. 13 for QuantizeLinear-13
+  std::string domain;               // "" for ai.onnx
+  int since_version = 0;            // the operator's version, e.g. 13 for QuantizeLinear-13
   std::vector<std::string> inputs;  // "" for an absent optional input
   std::vector<std::string> outputs;
   std::map<std::string, Attribute> attributes;
@@ -45,7 +45,7 @@ struct OnnxGraph {
   std::vector<Node> nodes;  // topologically ordered
   std::unordered_map<std::string, TensorInfo> values;
   std::unordered_map<std::string, TensorData> constants;  // initializers and Constant nodes' outputs
-  std::vector<std::string> inputs;  // without initializers
+  std::vector<std::string> inputs;                        // without initializers
   std::vector<std::string> outputs;
 };
 

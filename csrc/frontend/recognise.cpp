@@ -41,6 +41,12 @@ class Recogniser {
     for (std::size_t i = index().size(); i-- > 0;) {
       if (belongs_to_readers(i)) recognise_leftover(i);
     }
+    for (const auto& [value, integers] : workspace_.carried()) {
+      if (wanted(value)) {
+        UnitBuilder unit(workspace_, integers.node);
+        rules::dequantize_carried(unit, value);
+      }
+    }
     for (std::size_t i = 0; i < index().size(); ++i) {
       if (workspace_.covered(i)) reasons_[i].clear();
     }
@@ -85,11 +91,10 @@ class Recogniser {
     if (const auto reason = attempt(i, apply_rule)) reasons_[i] = *reason;
   }
 
-  // True where a value that the node makes is wanted as such, not only by units that took in the node.
-  bool wanted(std::size_t i) const {
-    const std::string& output = index().node(i).outputs[0];
-    const std::vector<std::size_t>& readers = index().consumers(output);
-    return index().escapes(output) || workspace_.read(output) ||
+  // True where a float value is wanted as such, not only by units that took in the node that makes it.
+  bool wanted(const std::string& value) const {
+    const std::vector<std::size_t>& readers = index().consumers(value);
+    return index().escapes(value) || workspace_.read(value) ||
            std::any_of(readers.begin(), readers.end(), [this](std::size_t r) { return !workspace_.covered(r); });
   }
 
@@ -97,7 +102,7 @@ class Recogniser {
     const Node& node = index().node(i);
     if (node.outputs.empty()) reject(node, "has no output");
     const bool covered = workspace_.covered(i);
-    if (covered && !wanted(i)) return;
+    if (covered && !wanted(node.outputs[0])) return;
     if (!covered && (reads_constant(i) || reads_folded_constant(i))) {
       reasons_[i] = label(node) + ": belongs to a constant that no claimed node reads";
       return;

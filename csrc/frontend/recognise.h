@@ -16,9 +16,10 @@ struct Unit {
 };
 
 struct Recognition {
-  ir::Graph graph;                   // the values; every unit's layer, in topological order; the graph's inputs and outputs
-  std::vector<Unit> units;           // units[i].layer == graph.layers[i]
-  std::vector<std::string> reasons;  // per ONNX node: why it is in no unit, in words that say what to change; "" if it is
+  ir::Graph graph;          // the values; every unit's layer, in topological order; the graph's inputs and outputs
+  std::vector<Unit> units;  // units[i].layer == graph.layers[i]
+  std::vector<std::string>
+      reasons;  // per ONNX node: why it is in no unit, in words that say what to change; "" if it is
 };
 
 // Never throws for what it merely does not support (that is a reason); throws Error(invalid_model) for a broken model.

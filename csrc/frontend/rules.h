@@ -47,6 +47,7 @@ void upsample(UnitBuilder& unit);
 // Q and DQ that belong to no other unit: rules_quantize.cpp
 void quantize(UnitBuilder& unit);
 void dequantize(UnitBuilder& unit);
+void dequantize_carried(UnitBuilder& unit, const std::string& value);  // see Workspace::Carried
 
 // What Conv and the pools have in common.
 struct Window {

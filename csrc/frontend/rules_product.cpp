@@ -27,10 +27,18 @@ void check_weight_axis(const UnitBuilder& unit, const ir::Value& weight, bool tr
   }
 }
 
+// Products are of integers: their accumulators are.
+void require_integers(const UnitBuilder& unit, const ir::Value& factor) {
+  if (!factor.quant) {
+    unit.decline(factor.constant ? "weight `" : "input `", factor.name, "` is float; quantize it",
+                 factor.constant ? "" : " (no DequantizeLinear before it)");
+  }
+}
+
 // Adds a factor: quantized, a constant or not.
 ir::Value add_factor(UnitBuilder& unit, std::size_t input, bool may_be_per_channel) {
   const ir::Value value = unit.add_operand(input);
-  if (value.constant && !value.quant) unit.decline("weight `", value.name, "` is float; quantize it");
+  require_integers(unit, value);
   if (!may_be_per_channel) unit.require_per_tensor(value);
   return value;
 }
@@ -72,6 +80,7 @@ ir::ConvAttrs read_conv(const UnitBuilder& unit, const ir::Value& x, const ir::V
 
 void conv(UnitBuilder& unit) {
   const ir::Value x = unit.add_activation(0);
+  require_integers(unit, x);
   const ir::Value weight = unit.add_weight(1);
   unit.add_bias(2);
   unit.finish(read_conv(unit, x, weight));

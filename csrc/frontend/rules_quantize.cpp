@@ -29,4 +29,9 @@ void dequantize(UnitBuilder& unit) {
   unit.finish_float(ir::DequantizeAttrs{});
 }
 
+void dequantize_carried(UnitBuilder& unit, const std::string& value) {
+  unit.add_carried(value);
+  unit.finish_float(ir::DequantizeAttrs{}, value);
+}
+
 }  // namespace vaip::frontend::rules

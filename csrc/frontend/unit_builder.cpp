@@ -149,6 +149,14 @@ UnitBuilder::Operand UnitBuilder::operand(const std::string& name) const {
       decline("input `", name, "`: ", error.what());
     }
   }
+  const auto carried = workspace_.carried().find(name);
+  if (carried != workspace_.carried().end()) {
+    return {workspace_.value(carried->second.name), {carried->second.node}};
+  }
+  // A result that another layer leaves float: the two are claimed together, or the value would have to leave the IPU.
+  if (producer && workspace_.covered(*producer) && workspace_.written(name)) {
+    return {workspace_.value(name), {*producer}};
+  }
   decline("input `", name, "` ", not_quantized(index(), name));
 }
 
@@ -233,6 +241,8 @@ const ir::Value& UnitBuilder::add_float_tensor(std::size_t input) {
 
 const ir::Value& UnitBuilder::add_own_tensor() { return add(dequantized(anchor_)); }
 
+const ir::Value& UnitBuilder::add_carried(const std::string& value) { return add(operand(value)); }
+
 void UnitBuilder::require_activation() const {
   const bool computed = std::any_of(layer_.inputs.begin(), layer_.inputs.end(), [this](ir::ValueId id) {
     return id != ir::kNoValue && !local_.value(id).constant;
@@ -308,34 +318,75 @@ void UnitBuilder::absorb(std::size_t node, std::string& output) {
 
 void UnitBuilder::add_output(ir::Value value) { layer_.outputs.push_back(local_.add_value(std::move(value))); }
 
-void UnitBuilder::add_quantized_output(const std::string& name) {
+std::optional<ir::Value> UnitBuilder::quantized_output(const std::string& name) {
+  const auto reader = index().sole_consumer(name);
+  if (!reader || !is_quantize(index().node(*reader)) || index().node(*reader).inputs[0] != name) return std::nullopt;
+  try {
+    const Quantization quantization = read_quantization(index(), index().node(*reader));
+    if (!allowed(Role::activation, quantization.dtype) || !quantization.params.per_tensor()) return std::nullopt;
+    cover(*reader);
+    return tensor_value(index().node(*reader).outputs[0], quantization.dtype, {}, quantization.params);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::unsupported) throw;
+    return std::nullopt;  // the layer's output stays float; the Q gets its own reason
+  }
+}
+
+bool UnitBuilder::keeps_parameters(const ir::LayerAttrs& attrs) const {
+  const auto moves_or_selects = [](const auto& a) {
+    using Attrs = std::decay_t<decltype(a)>;
+    using Kind = ir::Activation::Kind;
+    // Relu, too: the zero point is a value of the type, so no rounding takes place.
+    const auto exact = [](const ir::Activation& f) {
+      return f.kind == Kind::none || f.kind == Kind::identity || f.kind == Kind::relu;
+    };
+    if constexpr (std::is_same_v<Attrs, ir::ReshapeAttrs> || std::is_same_v<Attrs, ir::TransposeAttrs> ||
+                  std::is_same_v<Attrs, ir::SliceAttrs> || std::is_same_v<Attrs, ir::SplitAttrs> ||
+                  std::is_same_v<Attrs, ir::ConcatAttrs>) {
+      return true;
+    } else if constexpr (std::is_same_v<Attrs, ir::PadAttrs>) {
+      return a.mode != ir::PadAttrs::Mode::constant || a.value == 0.0;
+    } else if constexpr (std::is_same_v<Attrs, ir::ResizeAttrs>) {
+      return a.mode == ir::ResizeAttrs::Mode::nearest;
+    } else if constexpr (std::is_same_v<Attrs, ir::PoolAttrs>) {
+      return a.op == ir::PoolAttrs::Op::max && exact(a.activation);
+    } else if constexpr (std::is_same_v<Attrs, ir::ReduceAttrs>) {
+      return (a.op == ir::ReduceAttrs::Op::max || a.op == ir::ReduceAttrs::Op::min) && exact(a.activation);
+    } else if constexpr (std::is_same_v<Attrs, ir::ElementwiseAttrs>) {
+      return exact(a.function);
+    } else {
+      return false;
+    }
+  };
+  if (!std::visit(moves_or_selects, attrs)) return false;
+  const ir::Value& first = local_.value(layer_.inputs[0]);
+  return std::all_of(layer_.inputs.begin(), layer_.inputs.end(), [&](ir::ValueId id) {
+    const ir::Value& value = local_.value(id);
+    return value.quant && value.quant->per_tensor() && value.dtype == first.dtype && value.quant == first.quant;
+  });
+}
+
+void UnitBuilder::add_computed_output(const std::string& name, bool carries) {
   if (name.empty()) {
     layer_.outputs.push_back(ir::kNoValue);
-    return;
+  } else if (auto quantized = quantized_output(name)) {
+    add_output(*std::move(quantized));
+  } else if (carries && !index().consumers(name).empty()) {
+    const ir::Value& source = local_.value(layer_.inputs[0]);
+    const std::string integers = name + " (integers)";
+    carried_.emplace_back(name, integers);
+    add_output(tensor_value(integers, source.dtype, {}, source.quant));
+  } else {
+    add_output(tensor_value(name, ir::DType::f32, {}, std::nullopt));
   }
-  ir::Value value{name, ir::DType::f32, {}, std::nullopt, std::nullopt};
-  const auto reader = index().sole_consumer(name);
-  if (reader && is_quantize(index().node(*reader)) && index().node(*reader).inputs[0] == name) {
-    try {
-      const Quantization quantization = read_quantization(index(), index().node(*reader));
-      if (allowed(Role::activation, quantization.dtype) && quantization.params.per_tensor()) {
-        value.name = index().node(*reader).outputs[0];
-        value.dtype = quantization.dtype;
-        value.quant = quantization.params;
-        cover(*reader);
-      }
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::unsupported) throw;  // the layer's output stays float; the Q gets its own reason
-    }
-  }
-  add_output(std::move(value));
 }
 
 void UnitBuilder::finish(ir::LayerAttrs attrs) {
   std::string first = node().outputs[0];
   fuse_activation(attrs, first);
-  add_quantized_output(first);
-  for (std::size_t i = 1; i < node().outputs.size(); ++i) add_quantized_output(node().outputs[i]);
+  const bool carries = keeps_parameters(attrs);
+  add_computed_output(first, carries);
+  for (std::size_t i = 1; i < node().outputs.size(); ++i) add_computed_output(node().outputs[i], carries);
   commit(std::move(attrs));
 }
 
@@ -349,14 +400,15 @@ void UnitBuilder::finish_quantized(ir::LayerAttrs attrs, const Quantization& qua
   commit(std::move(attrs));
 }
 
-void UnitBuilder::finish_float(ir::LayerAttrs attrs) {
-  add_output({node().outputs[0], ir::DType::f32, {}, std::nullopt, std::nullopt});
+void UnitBuilder::finish_float(ir::LayerAttrs attrs, const std::string& output) {
+  add_output(tensor_value(output, ir::DType::f32, {}, std::nullopt));
   commit(std::move(attrs));
 }
 
 void UnitBuilder::commit(ir::LayerAttrs attrs) {
+  const bool dequantizes = std::holds_alternative<ir::DequantizeAttrs>(attrs);
+  layer_.op = dequantizes ? "DequantizeLinear" : node().op_type;  // of a carried value: its node has another type
   layer_.attrs = std::move(attrs);
-  layer_.op = node().op_type;
   layer_.name = layer_name(node());
   for (const std::size_t i : nodes_) layer_.onnx_nodes.push_back(layer_name(index().node(i)));
   const std::vector<ir::Shape> shapes = ir::infer_shapes(local_, layer_);
@@ -364,6 +416,7 @@ void UnitBuilder::commit(ir::LayerAttrs attrs) {
     if (layer_.outputs[i] != ir::kNoValue) local_.value(layer_.outputs[i]).shape = shapes[i];
   }
   workspace_.commit(std::move(layer_), local_, std::move(nodes_));
+  for (const auto& [value, integers] : carried_) workspace_.carry(value, {integers, anchor_});
 }
 
 }  // namespace vaip::frontend

@@ -24,7 +24,7 @@ class UnitBuilder {
   }
 
   // ---- the layer's inputs, in order; the references are valid until the next one is added ----
-  const ir::Value& add_activation(std::size_t input);         // a computed tensor behind a DequantizeLinear
+  const ir::Value& add_activation(std::size_t input);         // a computed tensor: integers, or a layer's float result
   const ir::Value& add_activation(const std::string& value);  // the same for an input of another node of the unit
   const ir::Value& add_weight(std::size_t input);             // a constant behind a DequantizeLinear
   const ir::Value& add_operand(std::size_t input);            // either of these, or a float constant
@@ -32,7 +32,8 @@ class UnitBuilder {
   void add_absent() { layer_.inputs.push_back(ir::kNoValue); }
   // Operators that list the parameters of an integer tensor among their inputs.
   const ir::Value& add_integer_tensor(std::size_t input, const Quantization& quantization);
-  const ir::Value& add_own_tensor();  // what the anchor, a DequantizeLinear, reads
+  const ir::Value& add_own_tensor();                       // what the anchor, a DequantizeLinear, reads
+  const ir::Value& add_carried(const std::string& value);  // the integers that a float value of the anchor's stands for
   // The float tensor of an input, whatever node computes it.
   const ir::Value& add_float_tensor(std::size_t input);
 
@@ -52,7 +53,8 @@ class UnitBuilder {
   // Ends the layer with the anchor's output, an integer tensor of these parameters.
   void finish_quantized(ir::LayerAttrs attrs, const Quantization& quantization);
   // Ends the layer with the anchor's output, left float whatever reads it.
-  void finish_float(ir::LayerAttrs attrs);
+  void finish_float(ir::LayerAttrs attrs) { finish_float(std::move(attrs), node().outputs[0]); }
+  void finish_float(ir::LayerAttrs attrs, const std::string& output);
 
  private:
   struct Operand {
@@ -68,7 +70,11 @@ class UnitBuilder {
   void fuse_activation(ir::LayerAttrs& attrs, std::string& output);
   void absorb(std::size_t node, std::string& output);  // the node that follows: its output is the layer's
   void add_output(ir::Value value);
-  void add_quantized_output(const std::string& name);  // float, or what the QuantizeLinear that alone reads it writes
+  // What the QuantizeLinear that alone reads it writes; else, where `carries`, the integers that it stands for; else
+  // float.
+  void add_computed_output(const std::string& name, bool carries);
+  std::optional<ir::Value> quantized_output(const std::string& name);
+  bool keeps_parameters(const ir::LayerAttrs& attrs) const;
   void commit(ir::LayerAttrs attrs);
 
   Workspace& workspace_;
@@ -76,6 +82,7 @@ class UnitBuilder {
   ir::Layer layer_;
   ir::Graph local_;
   std::vector<std::size_t> nodes_;
+  std::vector<std::pair<std::string, std::string>> carried_;  // float values and the integers that stand for them
 };
 
 }  // namespace vaip::frontend

@@ -52,8 +52,9 @@ void Workspace::commit(ir::Layer layer, const ir::Graph& local, std::vector<std:
 
 Recognition Workspace::finish(std::vector<std::string> reasons) && {
   Recognition result;
-  // A unit's inputs are written by nodes before its anchor, so the anchors' order is a topological one.
-  std::sort(units_.begin(), units_.end(), [](const Unit& a, const Unit& b) { return a.nodes[0] < b.nodes[0]; });
+  // A unit's inputs are written by nodes before its anchor, so the anchors' order is a topological one; where two units
+  // have one anchor, the second reads the first.
+  std::stable_sort(units_.begin(), units_.end(), [](const Unit& a, const Unit& b) { return a.nodes[0] < b.nodes[0]; });
   for (const Unit& unit : units_) graph_.layers.push_back(unit.layer);
   const OnnxGraph& onnx = index_.graph();
   for (const std::string& name : onnx.inputs) {

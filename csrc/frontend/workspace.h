@@ -1,9 +1,11 @@
 // What recognition has found so far: the units, the values that they read and write, the nodes that they cover.
 #pragma once
 
+#include <map>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "frontend/graph_index.h"
@@ -28,6 +30,16 @@ class Workspace {
   // The constant that a QuantizeLinear of a float constant makes; computed once per node.
   const TensorData& folded(std::size_t quantize_node, const Quantization& quantization);
 
+  // A float value that some unit keeps as integers: its node only moves or selects what a DequantizeLinear made, so the
+  // value is that of integers with the same parameters, and its readers need no Q/DQ pair to have them.
+  struct Carried {
+    std::string name;  // of the integers
+    std::size_t node;  // that computes the value
+  };
+  void carry(const std::string& value, Carried integers) { carried_.emplace(value, std::move(integers)); }
+  const std::map<std::string, Carried>& carried() const { return carried_; }
+  const ir::Value& value(const std::string& name) const { return graph_.value(find(name)); }
+
   // Takes over a finished unit; `local` holds the layer's values. Nodes: the anchor first.
   void commit(ir::Layer layer, const ir::Graph& local, std::vector<std::size_t> nodes);
 
@@ -45,6 +57,7 @@ class Workspace {
   std::unordered_map<std::string, std::vector<ir::ValueId>> constant_ids_;  // one per set of parameters
   std::unordered_set<std::string> read_, written_;
   std::unordered_map<std::size_t, TensorData> folded_;
+  std::map<std::string, Carried> carried_;  // by the float value's name
 };
 
 }  // namespace vaip::frontend

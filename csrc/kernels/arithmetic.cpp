@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "kernels/binary_bytes.h"
 #include "kernels/layers.h"
 #include "kernels/loop_nest.h"
 #include "kernels/multiversion.h"
@@ -65,6 +66,44 @@ std::vector<ir::Shape> strides_of_all(const LayerOperands& operands) {
   return strides;
 }
 
+class ByteArithmeticKernel : public Kernel {
+ public:
+  // Null where this is not for it.
+  static std::unique_ptr<Kernel> create(const ir::ArithmeticAttrs& attrs, const LayerOperands& operands) {
+    const Operand& y = operands.outputs[0];
+    if (operands.inputs.size() != 2 || (y.dtype != ir::DType::u8 && y.dtype != ir::DType::s8)) return nullptr;
+    for (const Operand& x : operands.inputs)
+      if (x.dtype != y.dtype || !x.per_tensor()) return nullptr;
+    if (attrs.op != Op::add && attrs.op != Op::sub && attrs.op != Op::mul) return nullptr;
+    BinaryBytes op;
+    op.op = attrs.op == Op::add ? BinaryBytes::Op::add : attrs.op == Op::sub ? BinaryBytes::Op::sub : BinaryBytes::Op::mul;
+    op.a = operands.inputs[0].affine();
+    op.b = operands.inputs[1].affine();
+    op.out = make_quantizer(y);
+    if (!as_limits(attrs.activation, op.out, op.low, op.high)) return nullptr;
+    const LoopNest nest(y.shape, strides_of_all(operands));
+    for (std::size_t o = 0; o < 3; ++o)
+      if (nest.inner().strides[o] != 1) return nullptr;
+    return std::make_unique<ByteArithmeticKernel>(op, y.dtype, nest);
+  }
+
+  ByteArithmeticKernel(const BinaryBytes& op, ir::DType dtype, const LoopNest& nest)
+      : op_(op), dtype_(dtype), nest_(nest) {}
+
+  void execute(const ExecutionContext& context) const override {
+    nest_.for_each_run(16 * kBlock, [&](const LoopNest::Offsets& at, std::int64_t count) {
+      run_binary_bytes(op_, dtype_, static_cast<const std::byte*>(context.inputs[0]) + at[1],
+                       static_cast<const std::byte*>(context.inputs[1]) + at[2], count,
+                       static_cast<std::byte*>(context.outputs[0]) + at[0]);
+    });
+  }
+
+ private:
+  BinaryBytes op_;
+  ir::DType dtype_;
+  LoopNest nest_;
+};
+
 class ArithmeticKernel : public Kernel {
  public:
   ArithmeticKernel(const ir::ArithmeticAttrs& attrs, const LayerOperands& operands)
@@ -121,6 +160,7 @@ class ArithmeticKernel : public Kernel {
 }  // namespace
 
 std::unique_ptr<Kernel> make_arithmetic(const ir::ArithmeticAttrs& attrs, const LayerOperands& operands) {
+  if (auto kernel = ByteArithmeticKernel::create(attrs, operands)) return kernel;
   return std::make_unique<ArithmeticKernel>(attrs, operands);
 }
 

@@ -32,11 +32,6 @@ VAIP_MULTIVERSION void to_real(const Acc* __restrict acc, std::int64_t count, co
     out[i] = (static_cast<double>(acc[i]) + integer_bias[i]) * scale[i] + real_bias[i];
 }
 
-bool is_cut(const Activation& activation) {
-  return !has_effect(activation) || activation.kind == Activation::Kind::relu ||
-         activation.kind == Activation::Kind::clip;
-}
-
 // A bias of type s32 whose scale is the product's own joins the accumulator as an integer; any other is a real number, as
 // is one whose scale is that product rounded to float32.
 bool is_accumulator_bias(const Operand& bias, const std::vector<double>& product_scale, double beta) {
@@ -66,22 +61,12 @@ Epilogue::Epilogue(std::vector<double> product_scale, Bias bias, const Activatio
   const std::size_t channels = scale_.size();
   if (bias_.operand.present()) fold_bias();
 
-  only_cuts_ = is_cut(activation_) && quantizer_.dtype != DType::f64 && ir::size_of(quantizer_.dtype) <= 4 &&
+  only_cuts_ = as_limits(activation_, quantizer_, low_, high_) && ir::size_of(quantizer_.dtype) <= 4 &&
                quantizer_.dtype != DType::u32;
-  low_ = quantizer_.lowest;
-  high_ = quantizer_.highest;
   if (only_cuts_) {
     for (std::size_t c = 0; c < channels; ++c) {
       scale_[c] /= quantizer_.affine.scale;
       real_bias_[c] /= quantizer_.affine.scale;
-    }
-    const auto limit = [&](double real) {
-      return quantizer_.to_float() ? real : quantize(quantizer_, real) - quantizer_.affine.zero_point;
-    };
-    if (activation_.kind == Activation::Kind::relu) low_ = limit(0.0);
-    if (activation_.kind == Activation::Kind::clip) {
-      low_ = limit(activation_.alpha);
-      high_ = limit(activation_.beta);
     }
   }
   const std::int64_t repeats = channels_ == 0 ? 0 : (kMinWidth + channels_ - 1) / channels_;

@@ -175,6 +175,23 @@ bool has_effect(const ir::Activation& activation) {
   return activation.kind != ir::Activation::Kind::none && activation.kind != ir::Activation::Kind::identity;
 }
 
+bool as_limits(const ir::Activation& activation, const Quantizer& quantizer, double& low, double& high) {
+  const auto limit = [&](double real) {
+    return quantizer.to_float() ? real : quantize(quantizer, real) - quantizer.affine.zero_point;
+  };
+  low = quantizer.lowest;
+  high = quantizer.highest;
+  if (!has_effect(activation)) return true;
+  if (activation.kind == ir::Activation::Kind::relu) {
+    low = limit(0.0);
+    return true;
+  }
+  if (activation.kind != ir::Activation::Kind::clip) return false;
+  low = limit(activation.alpha);
+  high = limit(activation.beta);
+  return true;
+}
+
 void apply(const ir::Activation& activation, double* values, std::int64_t count) {
   using Kind = ir::Activation::Kind;
   switch (activation.kind) {

@@ -32,6 +32,9 @@ void store_real(const Quantizer& quantizer, const double* in, void* data, std::i
                 std::int64_t count);
 
 bool has_effect(const ir::Activation& activation);
+// Activations that only cut off (none, relu, clip) commute with quantization, which is monotone: they are limits on the
+// result. Returns false for the others; else narrows low and high, which start as the quantizer's own.
+bool as_limits(const ir::Activation& activation, const Quantizer& quantizer, double& low, double& high);
 void apply(const ir::Activation& activation, double* values, std::int64_t count);  // in place
 
 // Types that load_real and store_real know.

@@ -239,6 +239,12 @@ TEST(gated_activations) {
   CHECK_EQ(nodes_of(r, "n_p"), "n_p n_x_f2 n_s n_x_f n_y");
   CHECK(unit_of(r, "n_p")->layer.as<ir::ElementwiseAttrs>()->function.kind == Kind::swish);
 
+  // read with other parameters: not the same x
+  OnnxBuilder other = own;
+  other.floats("x_f2_s", {}, {0.25F});
+  CHECK(mentions(reason_of(other.graph, "n_p"), "differs from that of `x`"));
+  CHECK(unit_of(recognise(other.graph), "n_s") != nullptr);
+
   // of another tensor: two layers' worth of nodes, of which the product's factor is float
   own.graph.nodes[1].inputs[0] = own.input("z", DType::u8, {1, 4});
   r = recognise(own.graph);
@@ -523,12 +529,12 @@ TEST(each_unit_lowers_alone_to_the_same_layer) {
   m.node("Mul", {"c", "s"}, {"p"});
   m.q("p", "p_q", 0.25F, 3);
   m.dq("p_q", "p1", 0.25F, 3);
-  m.node("Split", {"p1", m.ints("sizes", {1, 3})}, {"a", "b"}, {{"axis", std::int64_t{1}}});
-  m.q("a", "a_q");
-  m.q("b", "b_q", 0.125F, -1, DType::s8);
-  m.dq("a_q", "a_f");
-  m.dq("b_q", "b_f", 0.125F, -1, DType::s8);
-  m.node("Concat", {"b_f", "a_f"}, {"cc"}, {{"axis", std::int64_t{1}}});
+  m.node("Split", {"p1", m.ints("sizes", {1, 3})}, {"sa", "sb"}, {{"axis", std::int64_t{1}}});
+  m.q("sa", "sa_q");
+  m.q("sb", "sb_q", 0.125F, -1, DType::s8);
+  m.dq("sa_q", "sa_f");
+  m.dq("sb_q", "sb_f", 0.125F, -1, DType::s8);
+  m.node("Concat", {"sb_f", "sa_f"}, {"cc"}, {{"axis", std::int64_t{1}}});
   m.q("cc", "cc_q");
   m.dq("cc_q", "cc_f");
   m.q("cc_f", "rq", 0.75F, 1);

@@ -147,7 +147,7 @@ TEST(nothing_claimed) {
 // The whole object, against AMD's rules: "all" first, then devices by name; "<domain>::<op>"; zero and empty fields
 // left out; 64-bit numbers as strings.
 TEST(amd_report) {
-  const Json expected = Json::parse(R"({
+  const Json expected = Json::parse(R"json({
     "deviceStat": [
       {"name": "all", "nodeNum": 3, "supportedOpType": ["::Conv", "::Softmax", "com.microsoft::QuantizeLinear"]},
       {"name": "CPU", "nodeNum": 1, "supportedOpType": ["::Softmax"]},
@@ -162,7 +162,7 @@ TEST(amd_report) {
       {"name": "s", "isScalar": true}, {"name": "y", "shape": ["1", "64", "-1", "0"]}, {"name": "z", "isUnknown": true}],
     "subgraphStat": [
       {"device": "CPU", "count": 1}, {"device": "NPU", "count": 1}, {"device": "Actually running on NPU", "count": 1}]
-})");
+})json");
   CHECK_EQ(Json::parse(report::to_amd_json(example())), expected);
 }
 

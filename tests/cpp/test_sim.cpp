@@ -95,24 +95,72 @@ TEST(taka_whole_array_rows_within_6_percent) {
   CHECK(check_rows(rows, 6.0) < 3.0);
 }
 
-// ignite-xdna's mlir-aie whole_array rows on the 8700G.
-TEST(rows_of_the_8700g_within_20_percent) {
+// ignite-xdna's mlir-aie whole_array rows on the 8700G: all of gemm_8700g_whole_array.csv and
+// gemm_8700g_tile_sweep.csv. shim.run_overhead_cycles was fitted on these rows, so this guards the residuals of a fit,
+// it does not validate one. The outliers are 1024-wide products (too slow) and 4096-wide ones (too fast): the cost of a
+// run depends on its stride.
+TEST(rows_of_the_8700g_within_12_percent_on_average) {
   const std::vector<PublishedRow> rows = {
-      {"8700g", "iron", i8, i32, 2048, 2048, 2048, {64, 64, 32}, 2, kRow, 7237.7},
-      {"8700g", "iron", i8, i32, 2048, 2048, 2048, {64, 64, 64}, 2, kRow, 3732.1},
-      {"8700g", "iron", i8, i32, 2048, 2048, 2048, {64, 128, 32}, 2, kRow, 6162.1},
       {"8700g", "iron", i8, i32, 512, 512, 512, {64, 64, 32}, 2, kRow, 273.2},
-      {"8700g", "iron", i8, i32, 2048, 4096, 4096, {64, 64, 32}, 2, kRow, 33560.0},
-      {"8700g", "iron", bf16, f32, 2048, 2048, 2048, {64, 64, 32}, 2, kRow, 10014.0},
+      {"8700g", "iron", i8, i32, 512, 512, 1024, {64, 64, 32}, 2, kRow, 351.1},
+      {"8700g", "iron", i8, i32, 1024, 1024, 1024, {64, 64, 32}, 2, kRow, 782.7},
+      {"8700g", "iron", i8, i32, 2048, 2048, 2048, {64, 64, 32}, 2, kRow, 7237.7},
+      {"8700g", "iron", i8, i32, 4096, 2048, 2048, {64, 64, 32}, 2, kRow, 14394.5},
+      {"8700g", "iron", i8, i32, 2048, 4096, 4096, {64, 64, 32}, 2, kRow, 33560},
+      {"8700g", "iron", i8, i32, 128, 4096, 4096, {16, 64, 32}, 2, kRow, 7337.9},
+      {"8700g", "iron", i8, i32, 256, 4096, 4096, {32, 64, 32}, 2, kRow, 8249.4},
+      {"8700g", "iron", i8, i32, 512, 4096, 4096, {64, 64, 32}, 2, kRow, 9160.2},
+      {"8700g", "iron", i8, i32, 1024, 4096, 4096, {64, 64, 32}, 2, kRow, 17557.7},
+      {"8700g", "iron", i8, i32, 512, 4096, 4096, {16, 64, 32}, 2, kRow, 28167.1},
+      {"8700g", "iron", i8, i32, 512, 4096, 4096, {32, 64, 32}, 2, kRow, 16426.8},
+      {"8700g", "iron", bf16, f32, 512, 512, 512, {64, 64, 32}, 2, kRow, 317.1},
+      {"8700g", "iron", bf16, f32, 2048, 4096, 4096, {64, 64, 32}, 2, kRow, 38152.4},
+      {"8700g", "iron", bf16, f32, 256, 4096, 4096, {32, 64, 32}, 2, kRow, 8299.8},
+      {"8700g", "iron", bf16, f32, 512, 4096, 4096, {64, 64, 32}, 2, kRow, 10275.4},
+      {"8700g", "iron", bf16, f32, 1024, 4096, 4096, {64, 64, 32}, 2, kRow, 19305.6},
+      {"8700g", "iron", bf16, f32, 512, 4096, 4096, {16, 64, 32}, 2, kRow, 27206.7},
+      {"8700g", "iron", i8, i32, 2048, 2048, 2048, {64, 128, 32}, 2, kRow, 6162.1},
+      {"8700g", "iron", i8, i32, 2048, 2048, 2048, {64, 64, 64}, 2, kRow, 3732.1},
+      {"8700g", "iron", i8, i32, 2048, 2048, 2048, {64, 64, 32}, 2, kRow, 7396.8},
+      {"8700g", "iron", i8, i32, 512, 512, 512, {64, 64, 64}, 2, kRow, 275.5},
+      {"8700g", "iron", i8, i32, 512, 512, 1024, {64, 64, 64}, 2, kRow, 304.3},
+      {"8700g", "iron", i8, i32, 512, 512, 2048, {64, 64, 64}, 2, kRow, 422},
+      {"8700g", "iron", i8, i32, 1024, 1024, 1024, {64, 64, 64}, 2, kRow, 605.9},
+      {"8700g", "iron", i8, i32, 2048, 2048, 2048, {64, 64, 64}, 2, kRow, 3862.4},
+      {"8700g", "iron", i8, i32, 4096, 2048, 2048, {64, 64, 64}, 2, kRow, 7458.1},
+      {"8700g", "iron", i8, i32, 256, 4096, 4096, {32, 64, 64}, 2, kRow, 4548.8},
+      {"8700g", "iron", i8, i32, 1024, 4096, 4096, {64, 64, 64}, 2, kRow, 10467.9},
+      {"8700g", "iron", bf16, f32, 2048, 2048, 2048, {64, 64, 32}, 2, kRow, 10014},
+      {"8700g", "iron", bf16, f32, 2048, 2048, 2048, {32, 64, 128}, 1, kRow, 6886.8},
+      {"8700g", "iron", bf16, f32, 2048, 2048, 2048, {128, 32, 64}, 1, kRow, 8296},
       {"8700g", "iron", bf16, f32, 2048, 2048, 2048, {64, 32, 128}, 1, kRow, 8002.7},
+      {"8700g", "iron", bf16, f32, 2048, 2048, 2048, {128, 64, 32}, 1, kColumn, 7710.3},
+      {"8700g", "iron", bf16, f32, 1024, 1024, 1024, {64, 64, 32}, 2, kRow, 1146.6},
+      {"8700g", "iron", bf16, f32, 1024, 1024, 1024, {32, 64, 128}, 1, kRow, 1088.9},
+      {"8700g", "iron", bf16, f32, 1024, 1024, 1024, {128, 64, 32}, 1, kRow, 1138.8},
+      {"8700g", "iron", bf16, f32, 4096, 2048, 2048, {64, 64, 32}, 2, kRow, 20657.4},
+      {"8700g", "iron", bf16, f32, 4096, 2048, 2048, {64, 64, 64}, 1, kRow, 13694.8},
+      {"8700g", "iron", bf16, f32, 4096, 2048, 2048, {32, 64, 128}, 1, kRow, 13626.9},
+      {"8700g", "iron", bf16, f32, 4096, 2048, 2048, {128, 64, 32}, 1, kRow, 16180.8},
+      {"8700g", "iron", bf16, f32, 2048, 4096, 4096, {64, 64, 32}, 2, kRow, 39679.8},
       {"8700g", "iron", bf16, f32, 2048, 4096, 4096, {64, 64, 64}, 1, kRow, 25902.1},
+      {"8700g", "iron", bf16, f32, 2048, 4096, 4096, {32, 64, 128}, 1, kRow, 25447.5},
+      {"8700g", "iron", bf16, bf16, 512, 512, 512, {64, 64, 32}, 2, kRow, 299.9},
+      {"8700g", "iron", bf16, bf16, 512, 512, 1024, {64, 64, 32}, 2, kRow, 400.9},
+      {"8700g", "iron", bf16, bf16, 512, 512, 2048, {64, 64, 32}, 2, kRow, 640.7},
       {"8700g", "iron", bf16, bf16, 512, 2048, 2048, {64, 64, 32}, 2, kRow, 2609.9},
+      {"8700g", "iron", bf16, bf16, 1024, 1024, 1024, {64, 64, 32}, 2, kRow, 1036.2},
+      {"8700g", "iron", bf16, bf16, 2048, 2048, 2048, {64, 64, 32}, 2, kRow, 9587.5},
+      {"8700g", "iron", bf16, bf16, 2048, 2048, 4096, {64, 64, 32}, 2, kRow, 18646.4},
+      {"8700g", "iron", bf16, bf16, 4096, 2048, 2048, {64, 64, 32}, 2, kRow, 18603.4},
   };
-  CHECK(check_rows(rows, 20.0) < 10.0);
+  CHECK(check_rows(rows, 45.0) < 12.0);
 }
 
-// TAKA Table 1: MAC per cycle of one core on data in its own memory.
-TEST(kernel_model_reproduces_single_core_kernels) {
+// MAC per cycle of one core on data in its own memory: all of TAKA Table 1 and of singlecore_cycles_8700g.csv, but for
+// its hand-written assembly (no stack's kernel) and the row that moves C to another bank (placement is not modelled).
+// The kernel constants were fitted on these rows.
+TEST(kernel_model_reproduces_single_core_kernels_within_5_percent) {
   struct Kernel {
     const char *device, *stack;
     Format in, out;
@@ -122,9 +170,11 @@ TEST(kernel_model_reproduces_single_core_kernels) {
   for (const Kernel& row :
        {Kernel{"phoenix", "taka", i8, i8, 64, 232, 64, 233.0}, Kernel{"phoenix", "taka", i8, i16, 64, 216, 64, 217.6},
         Kernel{"phoenix", "taka", bf16, bf16, 64, 104, 64, 112.6}, Kernel{"strix", "taka", i8, i8, 64, 232, 64, 450.6},
-        Kernel{"strix", "taka", i8, i16, 64, 216, 64, 419.8}, Kernel{"strix", "taka", bf16, bf16, 48, 152, 48, 158.1},
-        Kernel{"8700g", "iron", i8, i32, 64, 64, 64, 100.6}, Kernel{"8700g", "iron", i8, i32, 32, 128, 32, 129.9},
-        Kernel{"8700g", "iron", bf16, f32, 32, 64, 32, 46.2}}) {
+        Kernel{"strix", "taka", i8, i16, 64, 216, 64, 419.8}, Kernel{"strix", "taka", i8, i32, 48, 280, 48, 384.0},
+        Kernel{"strix", "taka", bf16, bf16, 48, 152, 48, 158.1}, Kernel{"8700g", "iron", bf16, f32, 32, 32, 32, 36.5},
+        Kernel{"8700g", "iron", bf16, f32, 32, 64, 32, 46.2}, Kernel{"8700g", "iron", i8, i32, 32, 32, 32, 61.4},
+        Kernel{"8700g", "iron", i8, i32, 32, 64, 32, 94.0}, Kernel{"8700g", "iron", i8, i32, 32, 128, 32, 129.9},
+        Kernel{"8700g", "iron", i8, i32, 64, 64, 64, 100.6}}) {
     const auto device = device::load(row.device);
     const auto stack = device::load_stack(row.stack);
     sim::Kernel kernel;

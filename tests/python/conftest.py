@@ -33,7 +33,7 @@ class CommandLine:
         self.directory = directory
 
     def __call__(self, *arguments: str | Path, exit_code: int = 0) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", "from vaip.cli import main; main()", *map(str, arguments)]
+        command = [sys.executable, "-m", "vaip", *map(str, arguments)]
         done = subprocess.run(command, cwd=self.directory, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == exit_code, f"{arguments}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr

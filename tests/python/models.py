@@ -236,7 +236,8 @@ class ModelBuilder:
             return None
         steps = self.rng.normal(0.0, accumulator, channels)
         if kind == "float32":
-            return self.constant(steps * np.broadcast_to(product_scales, channels))
+            # On the accumulator's grid: onnxruntime's level-1 optimizations round a float bias to it anyway.
+            return self.constant(np.rint(steps) * np.broadcast_to(product_scales, channels))
         scales = product_scales.astype(np.float32)
         per_channel = scales.size > 1
         inputs = [self.constant(np.rint(steps), "int32", "bias"), self.constant(scales if per_channel else scales[0])]

@@ -79,8 +79,7 @@ class TestConventions:
         assert "/vaip/device" in line
 
     def test_debug_shows_the_traceback(self, digits_int8: Path, tmp_path: Path) -> None:
-        script = "from vaip.cli import main; main()"
-        command = [sys.executable, "-c", script, "--debug", "run", str(digits_int8), "--option", "devise=1"]
+        command = [sys.executable, "-m", "vaip", "--debug", "run", str(digits_int8), "--option", "devise=1"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 1
         assert "Traceback" in done.stderr

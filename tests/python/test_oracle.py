@@ -10,7 +10,7 @@ import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from layer_kinds import KINDS, draw_style, examples
+from layer_kinds import KINDS, draw_layer, draw_style, examples
 from models import ModelBuilder, Quant
 from onnx.reference import ReferenceEvaluator
 from oracle import evaluate
@@ -30,9 +30,7 @@ def _check_layers(
         builder = ModelBuilder(
             draw_style(draw, power_of_two=draw(st.booleans()), **style), seed=draw(st.integers(0, 999))
         )
-        edges = KINDS[kind](draw, builder)
-        for edge in edges:
-            builder.output(edge)
+        edges = draw_layer(draw, builder, kind)
         model, feeds = builder.build(), builder.feeds()
         expected = evaluate(model, feeds)
         for output, edge, got in zip(model.graph.output, edges, compute(model, feeds), strict=True):

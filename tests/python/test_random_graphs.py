@@ -78,8 +78,9 @@ STEPS: tuple[Callable[[Draw, ModelBuilder, Edge], Edge], ...] = (
 def random_network(draw: Draw, b: ModelBuilder) -> list[Edge]:
     """Grows a graph from one or two inputs; returns its outputs."""
     size = draw(st.sampled_from((4, 6, 8)))
-    edges = [b.input((1, draw(st.sampled_from((4, 8))), size, size)) for _ in range(draw(st.integers(1, 2)))]
-    inputs = list(edges)
+    inputs = [b.input((1, draw(st.sampled_from((4, 8))), size, size)) for _ in range(draw(st.integers(1, 2)))]
+    # A convolution on each input: clusters that only move elements are left to the CPU.
+    edges = [b.finish(b.conv(x, x.shape[1], [1, 1])) for x in inputs]
     read: set[str] = set()
     for _ in range(draw(st.integers(3, 9))):
         x = edges[draw(st.integers(max(0, len(edges) - 3), len(edges) - 1))]
@@ -97,9 +98,8 @@ def random_network(draw: Draw, b: ModelBuilder) -> list[Edge]:
         pair = [b.dq(x), b.dq(other)]
         joined = b.op("Add", pair) if merge == "add" else b.op("Concat", pair, axis=1)
         edges.append(b.finish(joined, draw(st.sampled_from((None, "Relu"))) if merge == "add" else None))
-    produced = [e for e in edges if e not in inputs]
-    outputs = [e for e in produced if e.name not in read]
-    extra = draw(st.sampled_from(produced))
+    outputs = [e for e in edges if e.name not in read]
+    extra = draw(st.sampled_from(edges))
     return outputs if extra in outputs else [*outputs, extra]
 
 

@@ -1,0 +1,241 @@
+// Layers that only move elements, with and without a change of quantization parameters.
+#include <algorithm>
+#include <numeric>
+
+#include "kernel_harness.h"
+#include "kernels/layers.h"
+
+namespace {
+
+using namespace vaip;
+using namespace vaip::test;
+
+// Types and parameters of input and output: the same, other parameters, another type.
+void describe_ends(int variant, Tensor& x, Tensor& y) {
+  x.value.dtype = variant == 3 ? DType::f32 : variant == 4 ? DType::s32 : DType::u8;
+  y.value.dtype = variant == 2 ? DType::s16 : x.value.dtype;
+  if (variant < 3) x.value.quant = ir::QuantParams{{0.25F}, {10}, 0};
+  y.value.quant = x.value.quant;
+  if (variant == 1) y.value.quant = ir::QuantParams{{0.7F}, {3}, 0};
+  if (variant == 2) y.value.quant = ir::QuantParams{{0.1F}, {-3}, 0};
+}
+constexpr int kVariants = 5;
+
+Shape random_shape(Random& random, std::size_t rank, std::int64_t largest) {
+  Shape shape;
+  for (std::size_t d = 0; d < rank; ++d) shape.push_back(between(random, 1, largest));
+  return shape;
+}
+
+void randomise_layouts(Random& random, std::vector<Tensor*> tensors) {
+  for (Tensor* t : tensors)
+    if (t->value.shape.size() >= 3 && random() % 2 == 0) t->layout = Layout::channels_last;
+}
+
+TEST(transpose_of_any_rank_and_layout) {
+  Random random(1);
+  for (int i = 0; i < 200; ++i) {
+    const auto rank = static_cast<std::size_t>(between(random, 1, 5));
+    Tensor x = describe(DType::u8, random_shape(random, rank, rank < 4 ? 40 : 9)), y = describe(DType::u8, Shape(rank));
+    describe_ends(i % kVariants, x, y);
+    ir::TransposeAttrs attrs;
+    attrs.perm.resize(rank);
+    std::iota(attrs.perm.begin(), attrs.perm.end(), 0);
+    std::shuffle(attrs.perm.begin(), attrs.perm.end(), random);
+    if (i % 10 == 0) std::iota(attrs.perm.rbegin(), attrs.perm.rend(), 0);
+    for (std::size_t d = 0; d < rank; ++d) y.value.shape[d] = x.value.shape[static_cast<std::size_t>(attrs.perm[d])];
+    randomise(x, random);
+    randomise_layouts(random, {&x, &y});
+    ir::TransposeAttrs given = attrs;
+    if (i % 10 == 0) given.perm.clear();  // the default reverses
+    run_layer(layer_of(given), {&x}, {&y});
+    expect_real(y, [&](const Index& at) {
+      Index from(rank);
+      for (std::size_t d = 0; d < rank; ++d) from[static_cast<std::size_t>(attrs.perm[d])] = at[d];
+      return x.real(from);
+    }, "transpose");
+  }
+}
+
+TEST(slices_with_any_start_and_step) {
+  Random random(2);
+  for (int i = 0; i < 200; ++i) {
+    const auto rank = static_cast<std::size_t>(between(random, 1, 4));
+    Tensor x = describe(DType::u8, random_shape(random, rank, 9)), y = describe(DType::u8, x.value.shape);
+    describe_ends(i % kVariants, x, y);
+    ir::SliceAttrs attrs;
+    std::vector<std::vector<std::int64_t>> chosen(rank);
+    for (std::size_t d = 0; d < rank; ++d) {
+      const std::int64_t size = x.value.shape[d];
+      for (std::int64_t p = 0; p < size; ++p) chosen[d].push_back(p);
+      if (random() % 3 == 0) continue;
+      const std::int64_t start = between(random, -size - 2, size + 2), end = between(random, -size - 2, size + 2);
+      const std::int64_t step = pick<std::int64_t>(random, {1, 2, 3, -1, -2});
+      attrs.axes.push_back(static_cast<std::int64_t>(d) - (random() % 2 == 0 ? static_cast<std::int64_t>(rank) : 0));
+      attrs.starts.push_back(start);
+      attrs.ends.push_back(end);
+      attrs.steps.push_back(step);
+      // Python's own definition.
+      const auto place = [&](std::int64_t v) {
+        if (v < 0) v += size;
+        return std::clamp<std::int64_t>(v, step > 0 ? 0 : -1, step > 0 ? size : size - 1);
+      };
+      chosen[d].clear();
+      for (std::int64_t p = place(start); step > 0 ? p < place(end) : p > place(end); p += step) chosen[d].push_back(p);
+      y.value.shape[d] = static_cast<std::int64_t>(chosen[d].size());
+    }
+    randomise(x, random);
+    randomise_layouts(random, {&x, &y});
+    run_layer(layer_of(attrs), {&x}, {&y});
+    expect_real(y, [&](const Index& at) {
+      Index from(rank);
+      for (std::size_t d = 0; d < rank; ++d) from[d] = chosen[d][static_cast<std::size_t>(at[d])];
+      return x.real(from);
+    }, "slice");
+  }
+}
+
+TEST(concat_and_split_are_inverse) {
+  Random random(3);
+  for (int i = 0; i < 100; ++i) {
+    const auto rank = static_cast<std::size_t>(between(random, 1, 4));
+    const auto axis = static_cast<std::size_t>(between(random, 0, static_cast<std::int64_t>(rank) - 1));
+    const Shape shape = random_shape(random, rank, 7);
+    std::vector<Tensor> parts;
+    Tensor whole = describe(DType::u8, shape, 0.25F, 10);
+    whole.value.shape[axis] = 0;
+    std::vector<std::int64_t> begins;
+    for (int p = 0; p < 3; ++p) {
+      Tensor part = describe(DType::u8, shape, p == i % 4 ? 0.3F : 0.25F, p == i % 4 ? 20 : 10);
+      part.value.shape[axis] = between(random, 0, 5);
+      begins.push_back(whole.value.shape[axis]);
+      whole.value.shape[axis] += part.value.shape[axis];
+      randomise(part, random);
+      parts.push_back(part);
+    }
+    randomise_layouts(random, {&parts[0], &parts[1], &parts[2], &whole});
+    ir::ConcatAttrs concat;
+    concat.axis = static_cast<std::int64_t>(axis) - (i % 2 == 0 ? static_cast<std::int64_t>(rank) : 0);
+    run_layer(layer_of(concat), {&parts[0], &parts[1], &parts[2]}, {&whole});
+    expect_real(whole, [&](const Index& at) {
+      std::size_t p = 2;
+      while (at[axis] < begins[p]) --p;
+      Index from = at;
+      from[axis] -= begins[p];
+      return parts[p].real(from);
+    }, "concat");
+
+    ir::SplitAttrs split;
+    split.axis = concat.axis;
+    std::vector<Tensor> out = parts;
+    run_layer(layer_of(split), {&whole}, {&out[0], &out[1], &out[2]});
+    for (std::size_t p = 0; p < 3; ++p)
+      expect_real(out[p], [&](const Index& at) {
+        Index from = at;
+        from[axis] += begins[p];
+        return whole.real(from);
+      }, "split");
+  }
+}
+
+TEST(pads_in_all_modes) {
+  using Mode = ir::PadAttrs::Mode;
+  Random random(4);
+  for (int i = 0; i < 300; ++i) {
+    const auto rank = static_cast<std::size_t>(between(random, 1, 4));
+    Tensor x = describe(DType::u8, random_shape(random, rank, 6)), y = describe(DType::u8, x.value.shape);
+    describe_ends(i % kVariants, x, y);
+    ir::PadAttrs attrs;
+    attrs.mode = pick<Mode>(random, {Mode::constant, Mode::reflect, Mode::edge, Mode::wrap});
+    attrs.value = 1.3;
+    std::vector<std::int64_t> begins(rank, 0), ends;
+    for (std::size_t d = 0; d < rank; ++d) {
+      if (random() % 3 == 0) continue;
+      const std::int64_t size = x.value.shape[d];
+      const std::int64_t reach = attrs.mode == Mode::constant ? 4 : std::max<std::int64_t>(size - 1, 0);
+      begins[d] = between(random, attrs.mode == Mode::constant ? -(size / 2) : 0, reach);
+      ends.push_back(between(random, attrs.mode == Mode::constant ? -(size / 2) : 0, reach));
+      attrs.axes.push_back(static_cast<std::int64_t>(d) - (i % 2 == 0 ? static_cast<std::int64_t>(rank) : 0));
+      attrs.pads.push_back(begins[d]);
+      y.value.shape[d] = size + begins[d] + ends.back();
+    }
+    if (attrs.axes.empty()) continue;
+    attrs.pads.insert(attrs.pads.end(), ends.begin(), ends.end());
+    randomise(x, random);
+    randomise_layouts(random, {&x, &y});
+    run_layer(layer_of(attrs), {&x}, {&y});
+    expect_real(y, [&](const Index& at) {
+      Index from(rank);
+      for (std::size_t d = 0; d < rank; ++d) {
+        const std::int64_t size = x.value.shape[d];
+        std::int64_t p = at[d] - begins[d];
+        if (p < 0 || p >= size) {
+          switch (attrs.mode) {
+            case Mode::constant: return attrs.value;
+            case Mode::edge: p = p < 0 ? 0 : size - 1; break;
+            case Mode::wrap: p = (p + size) % size; break;
+            case Mode::reflect: p = p < 0 ? -p : 2 * (size - 1) - p; break;
+          }
+        }
+        from[d] = p;
+      }
+      return x.real(from);
+    }, "pad");
+  }
+}
+
+TEST(reshape_keeps_the_order) {
+  Random random(5);
+  for (int variant = 0; variant < kVariants; ++variant) {
+    Tensor x = describe(DType::u8, {2, 3, 4}), y = describe(DType::u8, {4, 6});
+    describe_ends(variant, x, y);
+    randomise(x, random);
+    ir::ReshapeAttrs attrs;
+    attrs.spec = {4, 6};
+    run_layer(layer_of(attrs), {&x}, {&y});
+    expect_real(y, [&](const Index& at) {
+      const std::int64_t i = at[0] * 6 + at[1];
+      return x.real({i / 12, i / 4 % 3, i % 4});
+    }, "reshape");
+  }
+}
+
+TEST(elements_of_every_size_are_moved_unchanged) {
+  Random random(6);
+  for (const DType dtype : {DType::u8, DType::s16, DType::f32}) {
+    Tensor x = random_tensor(random, dtype, Shape{3, 70, 50}), y = describe(dtype, {3, 70, 50});
+    y.layout = Layout::channels_last;
+    ir::TransposeAttrs identity;
+    identity.perm = {0, 1, 2};
+    run_layer(layer_of(identity), {&x}, {&y});
+    CHECK(x.stored == y.stored);
+  }
+}
+
+TEST(large_moves_are_shared_between_threads_without_gaps) {
+  Random random(7);
+  Tensor x = random_tensor(random, DType::u8, Shape{1, 64, 100, 60}), y = describe(DType::u8, {1, 64, 100, 60});
+  for (const Layout from : {Layout::row_major, Layout::channels_last}) {
+    x.layout = from;
+    y.layout = from == Layout::row_major ? Layout::channels_last : Layout::row_major;
+    ir::TransposeAttrs identity;
+    identity.perm = {0, 1, 2, 3};
+    run_layer(layer_of(identity), {&x}, {&y});
+    CHECK(x.stored == y.stored);
+  }
+}
+
+TEST(movement_errors_name_the_layer) {
+  Random random(8);
+  Tensor x = random_tensor(random, DType::u8, Shape{2, 3}), y = describe(DType::u8, {2, 4});
+  ir::ConcatAttrs concat;
+  concat.axis = 1;
+  CHECK_THROWS(run_layer(layer_of(concat), {&x}, {&y}), "Op 'layer0': the inputs add up to 3");
+  concat.axis = 5;
+  CHECK_THROWS(run_layer(layer_of(concat), {&x}, {&y}), "axis 5");
+  CHECK_THROWS(run_layer(layer_of(ir::ReshapeAttrs{}), {&x}, {&y}), "different numbers of elements");
+}
+
+}  // namespace
+
+VAIP_TEST_MAIN()
