@@ -122,6 +122,9 @@ std::shared_ptr<const Program::Impl> compile_model(std::shared_ptr<const Model::
 
 Program Model::compile(const std::vector<std::vector<std::int64_t>>& input_shapes) const {
   return guarded([&] {
+    if (!impl_->config.trace_file.empty()) {
+      fail(ErrorKind::unsupported, "compile: only sessions of onnxruntime write a trace_file; unset it");
+    }
     Program program(compile_model(impl_, input_shapes));
     if (!impl_->config.report_file.empty()) report::write_file(impl_->config.report_file, program.report_json());
     return program;

@@ -20,20 +20,6 @@
 namespace vaip::ep {
 namespace {
 
-// Names a graph of the model across calls, whose OrtGraph objects differ: by where it is nested and what it yields.
-std::string graph_key(const OrtGraph& graph, const frontend::OnnxGraph& content) {
-  const char* name = nullptr;
-  ort::check(ort::api().Graph_GetName(&graph, &name));
-  std::string key = name != nullptr ? name : "";
-  const OrtNode* parent = nullptr;
-  ort::check(ort::api().Graph_GetParentNode(&graph, &parent));
-  if (parent != nullptr) {
-    for (const std::string& output : frontend::output_names(*parent)) key += "<" + output;
-  }
-  for (const std::string& output : content.outputs) key += ">" + output;
-  return key;
-}
-
 std::string model_path(const OrtGraph& graph) {
   const char* path = nullptr;
   ort::check(ort::api().Graph_GetModelPath(&graph, &path));
@@ -146,6 +132,23 @@ void Provider::configure(const OrtSessionOptions& session_options) {
   }
 }
 
+// onnxruntime walks all graphs of a model, nested ones first, and may do so more than once; the OrtGraph objects differ
+// each time. A graph is known by what its node and itself yield; branches that yield the same, by their order in the
+// walk.
+GraphKey Provider::key_of(const OrtGraph& graph, const frontend::OnnxGraph& content) {
+  GraphKey key;
+  const OrtNode* parent = nullptr;
+  ort::check(ort::api().Graph_GetParentNode(&graph, &parent));
+  if (parent != nullptr) {
+    key.nested = true;
+    for (const std::string& output : frontend::output_names(*parent)) key.name += output + "<";
+  }
+  for (const std::string& output : content.outputs) key.name += output + ">";
+  key.name += std::to_string(twins_[key.name]++);
+  if (!key.nested) twins_.clear();  // the walk ends with the model's own graph
+  return key;
+}
+
 void Provider::get_capability(const OrtGraph& graph, OrtEpGraphSupportInfo& claims) {
   const frontend::OrtImport import = frontend::import_graph(graph, frontend::Constants::borrow);
   if (configuration_error_ != nullptr) {
@@ -156,17 +159,17 @@ void Provider::get_capability(const OrtGraph& graph, OrtEpGraphSupportInfo& clai
     }
     return;
   }
-  const std::string key = graph_key(graph, import.graph);
-  graph_errors_.erase(key);
+  const GraphKey key = key_of(graph, import.graph);
+  graph_errors_.erase(key.name);
   try {
     claim_clusters(key, graph, import, claims);
   } catch (const std::exception& error) {
-    graph_errors_[key] = std::current_exception();
+    graph_errors_[key.name] = std::current_exception();
     logger_.error(std::string("VitisAIEP: ") + error.what());
   }
 }
 
-void Provider::claim_clusters(const std::string& key, const OrtGraph& graph, const frontend::OrtImport& import,
+void Provider::claim_clusters(const GraphKey& key, const OrtGraph& graph, const frontend::OrtImport& import,
                               OrtEpGraphSupportInfo& claims) {
   const frontend::Recognition recognition = frontend::recognise(import.graph);
   const partition::Partition partition = partition::partition(import.graph, recognition, config_);

@@ -31,7 +31,8 @@ class Provider : public OrtEp {
  private:
   void configure(const OrtSessionOptions& session_options);
   void get_capability(const OrtGraph& graph, OrtEpGraphSupportInfo& claims);
-  void claim_clusters(const std::string& key, const OrtGraph& graph, const frontend::OrtImport& import,
+  GraphKey key_of(const OrtGraph& graph, const frontend::OnnxGraph& content);
+  void claim_clusters(const GraphKey& key, const OrtGraph& graph, const frontend::OrtImport& import,
                       OrtEpGraphSupportInfo& claims);
   void compile(Span<const OrtGraph* const> graphs, Span<const OrtNode* const> fused, OrtNodeComputeInfo** compiled);
   void finish_initialization();
@@ -42,7 +43,8 @@ class Provider : public OrtEp {
   partition::Config config_;
   std::shared_ptr<const Target> target_;
   std::exception_ptr configuration_error_;
-  std::map<std::string, std::exception_ptr> graph_errors_;  // by graph key: a later, better look at a graph clears it
+  std::map<std::string, std::exception_ptr> graph_errors_;  // by GraphKey::name: a later look at the graph replaces it
+  std::map<std::string, int> twins_;                        // graphs of the same name so far in this walk, see key_of
   std::mutex finish_mutex_;
   std::atomic<bool> finished_{false};
 };

@@ -5,13 +5,13 @@
 
 namespace vaip::ep {
 
-void SessionRecord::set_partition(const std::string& graph_key, report::SessionReport partition, bool claimed_before) {
+void SessionRecord::set_partition(const GraphKey& graph, report::SessionReport partition, bool claimed_before) {
   const std::lock_guard lock(mutex_);
   partition.session_id = id_;
-  const auto known =
-      std::find_if(partitions_.begin(), partitions_.end(), [&](const auto& entry) { return entry.first == graph_key; });
+  const auto known = std::find_if(partitions_.begin(), partitions_.end(),
+                                  [&](const auto& entry) { return entry.first.name == graph.name; });
   if (known == partitions_.end()) {
-    partitions_.emplace_back(graph_key, std::move(partition));
+    partitions_.emplace_back(graph, std::move(partition));
     return;
   }
   if (claimed_before) {
@@ -41,14 +41,13 @@ void SessionRecord::count_program(std::size_t cluster) noexcept {
 report::SessionReport SessionRecord::snapshot() const {
   const std::lock_guard lock(mutex_);
   report::SessionReport all;
-  if (!partitions_.empty()) {
-    // onnxruntime visits nested graphs first; the model's own graph comes last and is reported first.
-    all = partitions_.back().second;
-    for (auto it = partitions_.begin(); it != std::prev(partitions_.end()); ++it) {
-      const report::SessionReport& nested = it->second;
-      all.nodes.insert(all.nodes.end(), nested.nodes.begin(), nested.nodes.end());
-      all.shapes.insert(all.shapes.end(), nested.shapes.begin(), nested.shapes.end());
-    }
+  for (const auto& [graph, partition] : partitions_) {
+    if (!graph.nested) all = partition;
+  }
+  for (const auto& [graph, partition] : partitions_) {
+    if (!graph.nested) continue;
+    all.nodes.insert(all.nodes.end(), partition.nodes.begin(), partition.nodes.end());
+    all.shapes.insert(all.shapes.end(), partition.shapes.begin(), partition.shapes.end());
   }
   all.session_id = id_;
   all.clusters.clear();

@@ -14,6 +14,12 @@
 
 namespace vaip::ep {
 
+// One of a model's graphs, across calls.
+struct GraphKey {
+  std::string name;
+  bool nested = false;  // the body of an If, Loop or Scan
+};
+
 // One session's state for reports. Thread-safe.
 class SessionRecord {
  public:
@@ -22,7 +28,7 @@ class SessionRecord {
 
   // onnxruntime may offer a graph again, with functions inlined or with what we claimed before already fused: the
   // latest partition counts, and `claimed_before` keeps the claimed nodes that the graph no longer shows.
-  void set_partition(const std::string& graph_key, report::SessionReport partition, bool claimed_before);
+  void set_partition(const GraphKey& graph, report::SessionReport partition, bool claimed_before);
 
   std::size_t add_cluster(std::string name);
   // The program that the cluster compiled or ran last. Allocates nothing.
@@ -39,7 +45,7 @@ class SessionRecord {
   };
   const std::uint64_t id_;
   mutable std::mutex mutex_;
-  std::vector<std::pair<std::string, report::SessionReport>> partitions_;  // by graph key, in the order of appearance
+  std::vector<std::pair<GraphKey, report::SessionReport>> partitions_;
   std::vector<Cluster> clusters_;
 };
 

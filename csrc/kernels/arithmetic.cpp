@@ -42,14 +42,22 @@ void power(double* __restrict a, const double* __restrict b, std::int64_t n) {
 using Combine = void (*)(double* __restrict, const double* __restrict, std::int64_t);
 Combine combine_of(Op op) {
   switch (op) {
-    case Op::add: return add;
-    case Op::sub: return subtract;
-    case Op::mul: return multiply;
-    case Op::div: return divide;
-    case Op::min: return minimum;
-    case Op::max: return maximum;
-    case Op::pow: return power;
-    case Op::prelu: return prelu;
+    case Op::add:
+      return add;
+    case Op::sub:
+      return subtract;
+    case Op::mul:
+      return multiply;
+    case Op::div:
+      return divide;
+    case Op::min:
+      return minimum;
+    case Op::max:
+      return maximum;
+    case Op::pow:
+      return power;
+    case Op::prelu:
+      return prelu;
   }
   fail(ErrorKind::internal, "an arithmetic operator that is not implemented");
 }
@@ -75,32 +83,31 @@ class ByteArithmeticKernel : public Kernel {
     for (const Operand& x : operands.inputs)
       if (x.dtype != y.dtype || !x.per_tensor()) return nullptr;
     if (attrs.op != Op::add && attrs.op != Op::sub && attrs.op != Op::mul) return nullptr;
-    BinaryBytes op;
-    op.op = attrs.op == Op::add ? BinaryBytes::Op::add : attrs.op == Op::sub ? BinaryBytes::Op::sub : BinaryBytes::Op::mul;
-    op.a = operands.inputs[0].affine();
-    op.b = operands.inputs[1].affine();
-    op.out = make_quantizer(y);
-    if (!as_limits(attrs.activation, op.out, op.low, op.high)) return nullptr;
+    const Quantizer quantizer = make_quantizer(y);
+    double low = 0.0, high = 0.0;
+    if (!as_limits(attrs.activation, quantizer, low, high)) return nullptr;
     const LoopNest nest(y.shape, strides_of_all(operands));
     for (std::size_t o = 0; o < 3; ++o)
       if (nest.inner().strides[o] != 1) return nullptr;
-    return std::make_unique<ByteArithmeticKernel>(op, y.dtype, nest);
+    const auto op = attrs.op == Op::add   ? BinaryBytes::Op::add
+                    : attrs.op == Op::sub ? BinaryBytes::Op::sub
+                                          : BinaryBytes::Op::mul;
+    const BinaryBytes binary(op, operands.inputs[0].affine(), operands.inputs[1].affine(), quantizer, low, high);
+    return std::make_unique<ByteArithmeticKernel>(binary, nest);
   }
 
-  ByteArithmeticKernel(const BinaryBytes& op, ir::DType dtype, const LoopNest& nest)
-      : op_(op), dtype_(dtype), nest_(nest) {}
+  ByteArithmeticKernel(const BinaryBytes& binary, const LoopNest& nest) : binary_(binary), nest_(nest) {}
 
   void execute(const ExecutionContext& context) const override {
     nest_.for_each_run(16 * kBlock, [&](const LoopNest::Offsets& at, std::int64_t count) {
-      run_binary_bytes(op_, dtype_, static_cast<const std::byte*>(context.inputs[0]) + at[1],
-                       static_cast<const std::byte*>(context.inputs[1]) + at[2], count,
-                       static_cast<std::byte*>(context.outputs[0]) + at[0]);
+      binary_.run(static_cast<const std::byte*>(context.inputs[0]) + at[1],
+                  static_cast<const std::byte*>(context.inputs[1]) + at[2], count,
+                  static_cast<std::byte*>(context.outputs[0]) + at[0]);
     });
   }
 
  private:
-  BinaryBytes op_;
-  ir::DType dtype_;
+  BinaryBytes binary_;
   LoopNest nest_;
 };
 

@@ -4,79 +4,106 @@
 #include <cmath>
 
 #include "kernels/multiversion.h"
-#include "kernels/rounding.h"
 
 namespace vaip::kernels {
 namespace {
 
 using Op = BinaryBytes::Op;
 
-// A quotient and a product with the reciprocal differ by a few units in the last place of numbers below 2^17: far less than
-// this. So they can round apart only where a result is this close to a tie.
-constexpr double kNearTie = 1e-9;
+// Small blocks: one element in doubt costs a whole one.
+constexpr std::int64_t kAttemptBlock = 128;
 
-template <Op op>
-inline double combine(double a, double b) {
-  return op == Op::add ? a + b : op == Op::sub ? a - b : a * b;
+struct FloatTerms {
+  float zero_a, zero_b, factor_a, factor_b;
+  float low, high, zero_point, limit;
+};
+
+// Returns whether some result is in doubt.
+template <Op op, typename T>
+VAIP_MULTIVERSION bool attempt(const T* __restrict a, const T* __restrict b, std::int64_t count,
+                               const FloatTerms& terms, T* __restrict out) {
+  const FloatTerms p = terms;
+  std::int32_t doubtful = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float x = static_cast<float>(a[i]) - p.zero_a, y = static_cast<float>(b[i]) - p.zero_b;
+    const float real = op == Op::mul   ? x * y * p.factor_a
+                       : op == Op::add ? x * p.factor_a + y * p.factor_b
+                                       : x * p.factor_a - y * p.factor_b;
+    const float steps = clamp(real, p.low, p.high);
+    const float rounded = round_half_even(steps);
+    doubtful |= std::fabs(steps - rounded) > p.limit ? 1 : 0;
+    out[i] = static_cast<T>(static_cast<std::int32_t>(rounded + p.zero_point));
+  }
+  return doubtful != 0;
 }
 
-// With the reciprocal of the output's scale. Whether some result is so near to a tie that a division might round it otherwise.
 template <Op op, typename T>
-VAIP_MULTIVERSION bool multiply_out(const T* __restrict a, const T* __restrict b, std::int64_t count, Affine pa,
-                                    Affine pb, double reciprocal, double low, double high, double zero_point,
-                                    T* __restrict out) {
-  std::int64_t near_ties = 0;
+VAIP_MULTIVERSION void compute(const T* __restrict a, const T* __restrict b, std::int64_t count, Affine pa, Affine pb,
+                               double scale, double low, double high, double zero_point, T* __restrict out) {
   for (std::int64_t i = 0; i < count; ++i) {
     const double x = (static_cast<double>(a[i]) - pa.zero_point) * pa.scale;
     const double y = (static_cast<double>(b[i]) - pb.zero_point) * pb.scale;
-    const double steps = clamp(combine<op>(x, y) * reciprocal, low, high);
-    const double rounded = round_half_even(steps);
-    near_ties |= std::fabs(steps - rounded) > 0.5 - kNearTie ? std::int64_t{1} : std::int64_t{0};
-    out[i] = static_cast<T>(static_cast<std::int32_t>(rounded + zero_point));
-  }
-  return near_ties != 0;
-}
-
-template <Op op, typename T>
-VAIP_MULTIVERSION void divide_out(const T* __restrict a, const T* __restrict b, std::int64_t count, Affine pa, Affine pb,
-                                  double scale, double low, double high, double zero_point, T* __restrict out) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    const double x = (static_cast<double>(a[i]) - pa.zero_point) * pa.scale;
-    const double y = (static_cast<double>(b[i]) - pb.zero_point) * pb.scale;
-    const double steps = clamp(combine<op>(x, y) / scale, low, high);
-    out[i] = static_cast<T>(static_cast<std::int32_t>(round_half_even(steps) + zero_point));
+    const double real = op == Op::mul ? x * y : op == Op::add ? x + y : x - y;
+    out[i] = static_cast<T>(static_cast<std::int32_t>(round_half_even(clamp(real / scale, low, high)) + zero_point));
   }
 }
 
-template <Op op, typename T>
-void run(const BinaryBytes& p, const void* a, const void* b, std::int64_t count, void* out) {
-  const double scale = p.out.affine.scale, zero_point = p.out.affine.zero_point;
-  for (std::int64_t begin = 0; begin < count; begin += kBlock) {
-    const std::int64_t n = std::min(kBlock, count - begin);
-    const T *x = static_cast<const T*>(a) + begin, *y = static_cast<const T*>(b) + begin;
-    T* z = static_cast<T*>(out) + begin;
-    const bool exact = p.out.reciprocal != 0.0;
-    const double reciprocal = exact ? p.out.reciprocal : 1.0 / scale;
-    if (multiply_out<op>(x, y, n, p.a, p.b, reciprocal, p.low, p.high, zero_point, z) && !exact)
-      divide_out<op>(x, y, n, p.a, p.b, scale, p.low, p.high, zero_point, z);
-  }
-}
-
-template <typename T>
-void run(const BinaryBytes& p, const void* a, const void* b, std::int64_t count, void* out) {
-  switch (p.op) {
-    case Op::add: return run<Op::add, T>(p, a, b, count, out);
-    case Op::sub: return run<Op::sub, T>(p, a, b, count, out);
-    case Op::mul: return run<Op::mul, T>(p, a, b, count, out);
-  }
+// The largest |q - zero_point| of a byte of either type.
+double reach(const Affine& affine, const Quantizer& out) {
+  const double low = out.lowest + out.affine.zero_point, high = out.highest + out.affine.zero_point;
+  return std::max(std::fabs(low - affine.zero_point), std::fabs(high - affine.zero_point));
 }
 
 }  // namespace
 
-void run_binary_bytes(const BinaryBytes& op, ir::DType dtype, const void* a, const void* b, std::int64_t count,
-                      void* out) {
-  if (dtype == ir::DType::u8) return run<std::uint8_t>(op, a, b, count, out);
-  run<std::int8_t>(op, a, b, count, out);
+BinaryBytes::BinaryBytes(Op op, const Affine& a, const Affine& b, const Quantizer& out, double low, double high)
+    : op_(op), a_(a), b_(b), out_(out), low_(low), high_(high) {
+  const double reach_a = reach(a, out), reach_b = reach(b, out);
+  if (op == Op::mul) {
+    factor_a_ = a.scale * b.scale / out.affine.scale;  // the integers' product is exact
+    attempt_ = is_power_of_two(factor_a_) ? FloatAttempt::exact() : FloatAttempt::within(reach_a * reach_b * factor_a_);
+    return;
+  }
+  factor_a_ = a.scale / out.affine.scale;
+  factor_b_ = b.scale / out.affine.scale;
+  // Sums of multiples of the smaller power of two, of no more than 24 bits.
+  const double sum = reach_a * factor_a_ + reach_b * factor_b_;
+  const bool exact =
+      is_power_of_two(factor_a_) && is_power_of_two(factor_b_) && sum < 0x1p24 * std::min(factor_a_, factor_b_);
+  attempt_ = exact ? FloatAttempt::exact() : FloatAttempt::within(sum);
+}
+
+template <Op op, typename T>
+void BinaryBytes::run_as(const void* a, const void* b, std::int64_t count, void* out) const {
+  const double zero_point = out_.affine.zero_point;
+  const FloatTerms terms = {static_cast<float>(a_.zero_point), static_cast<float>(b_.zero_point),
+                            static_cast<float>(factor_a_),     static_cast<float>(factor_b_),
+                            static_cast<float>(low_),          static_cast<float>(high_),
+                            static_cast<float>(zero_point),    attempt_.limit()};
+  for (std::int64_t begin = 0; begin < count; begin += kAttemptBlock) {
+    const std::int64_t n = std::min(kAttemptBlock, count - begin);
+    const T *x = static_cast<const T*>(a) + begin, *y = static_cast<const T*>(b) + begin;
+    T* z = static_cast<T*>(out) + begin;
+    if (!attempt_.worthwhile() || attempt<op>(x, y, n, terms, z))
+      compute<op>(x, y, n, a_, b_, out_.affine.scale, low_, high_, zero_point, z);
+  }
+}
+
+template <typename T>
+void BinaryBytes::run_as(const void* a, const void* b, std::int64_t count, void* out) const {
+  switch (op_) {
+    case Op::add:
+      return run_as<Op::add, T>(a, b, count, out);
+    case Op::sub:
+      return run_as<Op::sub, T>(a, b, count, out);
+    case Op::mul:
+      return run_as<Op::mul, T>(a, b, count, out);
+  }
+}
+
+void BinaryBytes::run(const void* a, const void* b, std::int64_t count, void* out) const {
+  if (out_.dtype == ir::DType::u8) return run_as<std::uint8_t>(a, b, count, out);
+  run_as<std::int8_t>(a, b, count, out);
 }
 
 }  // namespace vaip::kernels

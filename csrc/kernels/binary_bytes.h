@@ -4,18 +4,33 @@
 #include <cstdint>
 
 #include "kernels/real_block.h"
+#include "kernels/rounding.h"
 
 namespace vaip::kernels {
 
-struct BinaryBytes {
-  enum class Op : std::uint8_t { add, sub, mul } op = Op::add;
-  Affine a, b;
-  Quantizer out;      // of the operands' type
-  double low, high;   // limits of the result, relative to the zero point: the type's and a fused activation's
-};
+class BinaryBytes {
+ public:
+  enum class Op : std::uint8_t { add, sub, mul };
 
-// dtype: u8 or s8; dense runs. The same results as through real blocks.
-void run_binary_bytes(const BinaryBytes& op, ir::DType dtype, const void* a, const void* b, std::int64_t count,
-                      void* out);
+  // out: for the operands' type, u8 or s8. low, high: limits of the result relative to its zero point (as_limits).
+  BinaryBytes(Op op, const Affine& a, const Affine& b, const Quantizer& out, double low, double high);
+
+  // Dense runs. The same results as through real blocks.
+  void run(const void* a, const void* b, std::int64_t count, void* out) const;
+
+ private:
+  template <Op op, typename T>
+  void run_as(const void* a, const void* b, std::int64_t count, void* out) const;
+  template <typename T>
+  void run_as(const void* a, const void* b, std::int64_t count, void* out) const;
+
+  Op op_;
+  Affine a_, b_;
+  Quantizer out_;
+  double low_, high_;
+  // Steps of the output per step of a and of b; for a product, of both together in the first.
+  double factor_a_, factor_b_ = 0.0;
+  FloatAttempt attempt_;
+};
 
 }  // namespace vaip::kernels

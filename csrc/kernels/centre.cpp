@@ -16,11 +16,16 @@ VAIP_MULTIVERSION void subtract(const T* __restrict in, std::int64_t count, std:
 
 void centre(ir::DType dtype, const void* in, std::int64_t count, std::int32_t zero_point, float* out) {
   switch (dtype) {
-    case ir::DType::u8: return subtract(static_cast<const std::uint8_t*>(in), count, zero_point, out);
-    case ir::DType::s8: return subtract(static_cast<const std::int8_t*>(in), count, zero_point, out);
-    case ir::DType::u16: return subtract(static_cast<const std::uint16_t*>(in), count, zero_point, out);
-    case ir::DType::s16: return subtract(static_cast<const std::int16_t*>(in), count, zero_point, out);
-    default: fail(ErrorKind::internal, "elements of type ", ir::name(dtype), " have no exact centred float");
+    case ir::DType::u8:
+      return subtract(static_cast<const std::uint8_t*>(in), count, zero_point, out);
+    case ir::DType::s8:
+      return subtract(static_cast<const std::int8_t*>(in), count, zero_point, out);
+    case ir::DType::u16:
+      return subtract(static_cast<const std::uint16_t*>(in), count, zero_point, out);
+    case ir::DType::s16:
+      return subtract(static_cast<const std::int16_t*>(in), count, zero_point, out);
+    default:
+      fail(ErrorKind::internal, "elements of type ", ir::name(dtype), " have no exact centred float");
   }
 }
 

@@ -25,35 +25,46 @@ struct Range {
   std::int64_t low, high;
 };
 
-// Whether every partial sum over chunks of `channels` input channels stays within `limit`, in whatever order it is formed:
-// positive and negative products each sum to no more. For each of the ranges by itself.
+// oneDNN 3.2 runs f32 pointwise convolutions of more input channels at a third of its speed (AVX2: 14 instead of 48
+// GMAC/s at 3072 channels), so they are cut into chunks although one would be exact.
+constexpr std::int64_t kMaxPointwiseF32Channels = 1024;
+
+// The furthest from zero that any partial sum over `count` weights can get, in whatever order it is formed: positive
+// and negative products each sum to no more.
+std::int64_t largest_sum(const std::int32_t* weights, std::int64_t count, const std::vector<Range>& ranges) {
+  std::int64_t positive = 0, negative = 0;  // sums of the positive and of the negative weights
+  for (std::int64_t i = 0; i < count; ++i) {
+    positive += std::max(weights[i], 0);
+    negative += std::min(weights[i], 0);
+  }
+  std::int64_t largest = 0;
+  for (const Range& range : ranges) {
+    const std::int64_t top = std::max<std::int64_t>(range.high, 0), bottom = std::min<std::int64_t>(range.low, 0);
+    largest = std::max({largest, positive * top + negative * bottom, -(positive * bottom + negative * top)});
+  }
+  return largest;
+}
+
+// Whether every partial sum over chunks of `channels` input channels stays within `limit`, for each of the ranges.
 bool chunks_fit(const LinearWeights& w, std::int64_t channels, const std::vector<Range>& ranges, std::int64_t limit) {
   for (std::int64_t oc = 0; oc < w.out_channels; ++oc) {
     const std::int32_t* row = w.integers.data() + oc * w.per_channel();
     for (std::int64_t begin = 0; begin < w.in_channels; begin += channels) {
-      const std::int64_t end = std::min(w.in_channels, begin + channels);
-      std::int64_t positive = 0, negative = 0;  // sums of the positive and of the negative weights
-      for (std::int64_t i = begin * w.taps; i < end * w.taps; ++i) {
-        positive += std::max(row[i], 0);
-        negative += std::min(row[i], 0);
-      }
-      for (const Range& range : ranges) {
-        const std::int64_t top = std::max<std::int64_t>(range.high, 0), bottom = std::min<std::int64_t>(range.low, 0);
-        if (positive * top + negative * bottom > limit || -(positive * bottom + negative * top) > limit) return false;
-      }
+      const std::int64_t count = std::min(channels, w.in_channels - begin) * w.taps;
+      if (largest_sum(row + begin * w.taps, count, ranges) > limit) return false;
     }
   }
   return true;
 }
 
-// The fewest equal chunks that fit; nullopt when not even the smallest do.
-std::optional<std::int64_t> chunk_channels(const LinearWeights& w, const std::vector<Range>& ranges,
-                                           std::int64_t limit) {
+// The channels of the fewest equal chunks that fit, at most `longest`; nullopt when not even the smallest do.
+std::optional<std::int64_t> chunk_channels(const LinearWeights& w, const std::vector<Range>& ranges, std::int64_t limit,
+                                           std::int64_t longest) {
   std::int64_t previous = std::numeric_limits<std::int64_t>::max();
   for (std::int64_t chunks = 1; previous > kChannelBlock; ++chunks) {
     std::int64_t channels = (w.in_channels + chunks - 1) / chunks;
     if (chunks > 1) channels = (channels + kChannelBlock - 1) / kChannelBlock * kChannelBlock;
-    if (channels == previous) continue;
+    if (channels == previous || channels > longest) continue;
     previous = channels;
     if (chunks_fit(w, channels, ranges, limit)) return channels;
     if (channels >= w.in_channels && chunks > 1) return std::nullopt;
@@ -61,10 +72,29 @@ std::optional<std::int64_t> chunk_channels(const LinearWeights& w, const std::ve
   return std::nullopt;
 }
 
-double residual_share(LinearWeights weights) {
-  if (weights.integers.empty()) return 0.0;
-  const double total = static_cast<double>(weights.integers.size());
-  return static_cast<double>(split_saturating_pairs(weights).size()) / total;
+// The excess of a pair of weights over what 16 bits hold, or less than 1.
+std::int32_t pair_excess(std::int32_t first, std::int32_t second) {
+  // Of opposite signs, they never reach further than one product alone.
+  return (first < 0) != (second < 0) ? 0 : std::abs(first + second) - kPairLimit;
+}
+
+// Calls visit(output channel, even input channel, tap, its weight, the next channel's weight) for every pair.
+template <typename Weights, typename Visit>
+void for_each_pair(Weights& w, const Visit& visit) {
+  for (std::int64_t oc = 0; oc < w.out_channels; ++oc) {
+    for (std::int64_t ic = 0; ic + 1 < w.in_channels; ic += 2) {
+      auto* first = w.integers.data() + oc * w.per_channel() + ic * w.taps;
+      for (std::int64_t tap = 0; tap < w.taps; ++tap) visit(oc, ic, tap, first[tap], first[w.taps + tap]);
+    }
+  }
+}
+
+double residual_share(const LinearWeights& w) {
+  std::int64_t saturating = 0;
+  for_each_pair(w, [&](auto, auto, auto, std::int32_t first, std::int32_t second) {
+    saturating += pair_excess(first, second) > 0 ? 1 : 0;
+  });
+  return static_cast<double>(saturating) / static_cast<double>(w.integers.size());
 }
 
 // Why `path` would not be exact, or the chunks with which it is.
@@ -81,15 +111,21 @@ Verdict judge(ComputePath path, const LinearWeights& w, const SourceRange& sourc
   if (!chunks_fit(w, w.in_channels, {centred}, std::numeric_limits<std::int32_t>::max()))
     return {std::nullopt, "the accumulators exceed 32 bits"};
   if (path == ComputePath::f32) {
-    const auto channels = chunk_channels(w, {centred}, kExactInFloat);
-    return {channels, "the products of a few channels already exceed 2^24"};
+    const std::int64_t longest = w.taps == 1 ? kMaxPointwiseF32Channels : w.in_channels;
+    return {chunk_channels(w, {centred}, kExactInFloat, longest), "the products of a few channels already exceed 2^24"};
   }
   const bool narrow = std::all_of(w.integers.begin(), w.integers.end(), [](auto v) { return v >= -128 && v <= 127; });
   if (ir::size_of(source.dtype) != 1 || !narrow) return {std::nullopt, "the operands do not fit 8 bits"};
   if (!cpu.int8_dot_product && !forced && residual_share(w) > kMaxResidualShare)
     return {std::nullopt, "too many pairs of weights would saturate"};
   // The kernels accumulate the source as u8 and take the zero point's share away at the end, so both must fit.
-  return {chunk_channels(w, {{0, 255}, centred}, kExactInFloat), "the products of a few channels already exceed 2^24"};
+  return {chunk_channels(w, {{0, 255}, centred}, kExactInFloat, w.in_channels),
+          "the products of a few channels already exceed 2^24"};
+}
+
+PathChoice in_chunks(ComputePath path, const LinearWeights& w, std::int64_t channels) {
+  channels = std::max<std::int64_t>(channels, 1);
+  return {path, channels, std::max<std::int64_t>((w.in_channels + channels - 1) / channels, 1)};
 }
 
 }  // namespace
@@ -104,8 +140,10 @@ CpuTraits host_cpu() {
     case dnnl::cpu_isa::sse41:
     case dnnl::cpu_isa::avx:
     case dnnl::cpu_isa::avx2:
-    case dnnl::cpu_isa::avx512_core: return {false};
-    default: return {true};
+    case dnnl::cpu_isa::avx512_core:
+      return {false};
+    default:
+      return {true};
   }
 }
 
@@ -113,41 +151,44 @@ bool SourceRange::is_integer() const {
   return dtype == ir::DType::u8 || dtype == ir::DType::s8 || dtype == ir::DType::u16 || dtype == ir::DType::s16;
 }
 
-std::vector<PathChoice> exact_paths(const LinearWeights& weights, const SourceRange& source, const CpuTraits& cpu,
-                                    std::optional<ComputePath> forced) {
-  std::vector<PathChoice> choices;
-  for (const ComputePath path : {ComputePath::int8, ComputePath::f32, ComputePath::f64}) {
-    if (forced && path != *forced) continue;
-    const Verdict verdict = judge(path, weights, source, cpu, forced.has_value());
-    if (verdict.channels) {
-      const std::int64_t channels = std::max<std::int64_t>(*verdict.channels, 1);
-      choices.push_back({path, channels, std::max<std::int64_t>((weights.in_channels + channels - 1) / channels, 1)});
-    } else if (forced) {
-      fail(ErrorKind::invalid_argument, "path ", name(path), " would not be exact: ", verdict.obstacle);
-    }
+PathChoice choose_path(const LinearWeights& weights, const SourceRange& source, const CpuTraits& cpu,
+                       ComputePath from) {
+  for (const ComputePath path : {ComputePath::int8, ComputePath::f32}) {
+    if (path < from) continue;
+    const Verdict verdict = judge(path, weights, source, cpu, false);
+    if (verdict.channels) return in_chunks(path, weights, *verdict.channels);
   }
-  return choices;
+  return in_chunks(ComputePath::f64, weights, weights.in_channels);
+}
+
+PathChoice require_path(ComputePath path, const LinearWeights& weights, const SourceRange& source,
+                        const CpuTraits& cpu) {
+  const Verdict verdict = judge(path, weights, source, cpu, true);
+  if (!verdict.channels)
+    fail(ErrorKind::invalid_argument, "path ", name(path), " would not be exact: ", verdict.obstacle);
+  return in_chunks(path, weights, *verdict.channels);
+}
+
+std::int64_t largest_accumulator(const LinearWeights& w, const SourceRange& source) {
+  std::int64_t largest = 0;
+  for (std::int64_t oc = 0; oc < w.out_channels; ++oc)
+    largest = std::max(largest, largest_sum(w.integers.data() + oc * w.per_channel(), w.per_channel(),
+                                            {{source.low(), source.high()}}));
+  return largest;
 }
 
 std::vector<Residual> split_saturating_pairs(LinearWeights& w) {
   std::vector<Residual> residuals;
-  for (std::int64_t oc = 0; oc < w.out_channels; ++oc) {
-    for (std::int64_t ic = 0; ic + 1 < w.in_channels; ic += 2) {
-      for (std::int64_t tap = 0; tap < w.taps; ++tap) {
-        std::int32_t& first = w.integers[static_cast<std::size_t>(oc * w.per_channel() + ic * w.taps + tap)];
-        std::int32_t& second = w.integers[static_cast<std::size_t>(oc * w.per_channel() + (ic + 1) * w.taps + tap)];
-        if ((first < 0) != (second < 0)) continue;  // of opposite signs: never further than one product alone
-        const std::int32_t excess = std::abs(first + second) - kPairLimit;
-        if (excess <= 0) continue;
-        const bool take_first = std::abs(first) > std::abs(second);
-        std::int32_t& larger = take_first ? first : second;
-        const std::int32_t value = larger < 0 ? -excess : excess;
-        larger -= value;
-        residuals.push_back({static_cast<std::int32_t>(oc), static_cast<std::int32_t>(take_first ? ic : ic + 1),
-                             static_cast<std::int32_t>(tap), value});
-      }
-    }
-  }
+  for_each_pair(w, [&](std::int64_t oc, std::int64_t ic, std::int64_t tap, std::int32_t& first, std::int32_t& second) {
+    const std::int32_t excess = pair_excess(first, second);
+    if (excess <= 0) return;
+    const bool take_first = std::abs(first) > std::abs(second);
+    std::int32_t& larger = take_first ? first : second;
+    const std::int32_t value = larger < 0 ? -excess : excess;
+    larger -= value;
+    residuals.push_back({static_cast<std::int32_t>(oc), static_cast<std::int32_t>(take_first ? ic : ic + 1),
+                         static_cast<std::int32_t>(tap), value});
+  });
   return residuals;
 }
 

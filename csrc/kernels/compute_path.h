@@ -1,5 +1,6 @@
-// How the integer accumulators of a convolution or matrix product are computed. Every path is exact; they differ in speed
-// and in what they need to be exact. The choice is a pure function of weights, source range and CPU, so tests can make any.
+// How the integer accumulators of a convolution or matrix product are computed. Every path is exact; they differ in
+// speed and in what they need to be exact. The choice is a pure function of weights, source range and CPU, so tests can
+// make any.
 #pragma once
 
 #include <cstdint>
@@ -12,16 +13,16 @@
 
 namespace vaip::kernels {
 
-enum class ComputePath : std::uint8_t {
-  int8,  // oneDNN, u8 x s8 -> s32
-  f32,   // oneDNN on centred operands as floats: exact while no partial sum exceeds 2^24
-  f64,   // our own loops in double: exact while no partial sum exceeds 2^53; any type, any rank
+enum class ComputePath : std::uint8_t {  // fastest first
+  int8,                                  // oneDNN, u8 x s8 -> s32
+  f32,  // oneDNN on centred operands as floats: exact while no partial sum exceeds 2^24
+  f64,  // our own loops in double: exact while no partial sum exceeds 2^53; any type, any rank
 };
 std::string_view name(ComputePath path);
 
 struct CpuTraits {
-  // Has an instruction that sums u8 x s8 products into 32 bits (VNNI). Without it oneDNN sums pairs of products in 16 bits,
-  // which saturate.
+  // Has an instruction that sums u8 x s8 products into 32 bits (VNNI). Without it oneDNN sums pairs of products in 16
+  // bits, which saturate.
   bool int8_dot_product = false;
 };
 CpuTraits host_cpu();
@@ -46,7 +47,8 @@ struct SourceRange {
   std::int64_t high() const { return ir::highest(dtype) - zero_point; }
 };
 
-// Exact in float: all integers of magnitude up to 2^24. oneDNN's int8 kernels take their accumulators through float, too.
+// Exact in float: all integers of magnitude up to 2^24. oneDNN's int8 kernels take their accumulators through float,
+// too.
 inline constexpr std::int64_t kExactInFloat = std::int64_t{1} << 24;
 
 struct PathChoice {
@@ -56,10 +58,16 @@ struct PathChoice {
   std::int64_t chunks = 1;
 };
 
-// The paths that are exact for these operands, fastest first; f64 always is. With `forced` that one alone; throws
-// Error(invalid_argument) when it would not be exact.
-std::vector<PathChoice> exact_paths(const LinearWeights& weights, const SourceRange& source, const CpuTraits& cpu,
-                                    std::optional<ComputePath> forced = std::nullopt);
+// The fastest path that is exact for these operands, not faster than `from`; f64 always is.
+PathChoice choose_path(const LinearWeights& weights, const SourceRange& source, const CpuTraits& cpu,
+                       ComputePath from = ComputePath::int8);
+
+// That path; throws Error(invalid_argument) when it would not be exact.
+PathChoice require_path(ComputePath path, const LinearWeights& weights, const SourceRange& source,
+                        const CpuTraits& cpu);
+
+// The largest magnitude of any sum of products, whatever the source holds. For integer weights and sources.
+std::int64_t largest_accumulator(const LinearWeights& weights, const SourceRange& source);
 
 // Without int8_dot_product: the part of the weights that would let a pair of products saturate 16 bits. What is left in
 // `weights` (of which the residuals are taken away) cannot. A pair is two adjacent input channels.

@@ -13,9 +13,9 @@ bool all_equal(const ir::Shape& values, std::int64_t expected) {
 
 ir::Shape or_ones(const ir::Shape& given, std::size_t rank) { return given.empty() ? ir::Shape(rank, 1) : given; }
 
-// Subtracts zero points and notes scales, where the parameters are per tensor or per output channel and the values narrow;
-// else applies them, which leaves real numbers. `channel_of` gives the output channel of the i-th element, `place` its
-// position among the weights.
+// Subtracts zero points and notes scales, where the parameters are per tensor or per output channel and the values
+// narrow; else applies them, which leaves real numbers. `channel_of` gives the output channel of the i-th element,
+// `place` its position among the weights.
 template <typename ChannelOf, typename Place>
 void fill(LinearWeights& weights, const Operand& w, std::size_t channel_axis, const ChannelOf& channel_of,
           const Place& place) {
@@ -23,8 +23,8 @@ void fill(LinearWeights& weights, const Operand& w, std::size_t channel_axis, co
   const auto channels = static_cast<std::size_t>(weights.out_channels);
   weights.scale.assign(channels, 1.0);
   const bool narrow = ir::is_integer(w.dtype) && ir::size_of(w.dtype) <= 2;
-  const bool along_channels = w.per_tensor() || (static_cast<std::size_t>(w.quant->axis) == channel_axis &&
-                                                 w.quant->scale.size() == channels);
+  const bool along_channels =
+      w.per_tensor() || (static_cast<std::size_t>(w.quant->axis) == channel_axis && w.quant->scale.size() == channels);
   if (!narrow || !along_channels) {
     const std::vector<double> real = real_values(w);
     weights.real.resize(count);
@@ -45,8 +45,8 @@ void fill(LinearWeights& weights, const Operand& w, std::size_t channel_axis, co
 }  // namespace
 
 ConvProblem fold_pointwise(const ConvProblem& p) {
-  const bool pointwise = all_equal(p.kernel, 1) && all_equal(p.strides, 1) && all_equal(p.pads_begin, 0) &&
-                         all_equal(p.pads_end, 0);
+  const bool pointwise =
+      all_equal(p.kernel, 1) && all_equal(p.strides, 1) && all_equal(p.pads_begin, 0) && all_equal(p.pads_end, 0);
   if (!pointwise) return p;
   ConvProblem folded = p;
   folded.batch = 1;
@@ -93,8 +93,9 @@ LinearWeights matmul_weights(const Operand& b, bool transposed) {
   if (transposed)
     fill(weights, b, 0, [columns](std::size_t i) { return i / columns; }, [](std::size_t i) { return i; });
   else
-    fill(weights, b, 1, [columns](std::size_t i) { return i % columns; },
-         [rows, columns](std::size_t i) { return i % columns * rows + i / columns; });
+    fill(
+        weights, b, 1, [columns](std::size_t i) { return i % columns; },
+        [rows, columns](std::size_t i) { return i % columns * rows + i / columns; });
   return weights;
 }
 

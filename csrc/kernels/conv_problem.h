@@ -1,5 +1,5 @@
-// The geometry of a convolution, and the layers that are one: Conv itself, and MatMul/Gemm with constant weights, which is a
-// pointwise convolution over its rows.
+// The geometry of a convolution, and the layers that are one: Conv itself, and MatMul/Gemm with constant weights, which
+// is a pointwise convolution over its rows.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,8 @@ struct ConvProblem {
   std::int64_t output_pixels() const { return batch * ir::element_count(output); }
 };
 
-// Every window is one pixel and every pixel a window: batch and space fold into one dimension, which oneDNN runs fastest.
+// Every window is one pixel and every pixel a window: batch and space fold into one dimension, which oneDNN runs
+// fastest.
 ConvProblem fold_pointwise(const ConvProblem& problem);
 
 ConvProblem conv_problem(const ir::ConvAttrs& attrs, const Operand& x, const Operand& w, const Operand& y);
@@ -34,7 +35,8 @@ LinearWeights conv_weights(const ir::ConvAttrs& attrs, const Operand& w);
 // A constant [K, N] (or [N, K] if transposed): per-channel parameters along the axis of N.
 LinearWeights matmul_weights(const Operand& b, bool transposed);
 
-// Offsets, in pixels from the start of the batch item, of the input pixel under each tap of the window at an output pixel.
+// Offsets, in pixels from the start of the batch item, of the input pixel under each tap of the window at an output
+// pixel.
 class WindowCursor {
  public:
   WindowCursor(const ConvProblem& problem, std::int64_t output_pixel);

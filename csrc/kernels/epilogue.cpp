@@ -24,6 +24,21 @@ VAIP_MULTIVERSION void finish(const Acc* __restrict acc, std::int64_t count, con
   }
 }
 
+// In float32; returns whether some result is in doubt.
+template <typename Acc, typename T>
+VAIP_MULTIVERSION bool attempt(const Acc* __restrict acc, std::int64_t count, const float* __restrict scale,
+                               const float* __restrict bias, float low, float high, float zero_point, float limit,
+                               T* __restrict out) {
+  std::int32_t doubtful = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float steps = clamp(static_cast<float>(acc[i]) * scale[i] + bias[i], low, high);
+    const float rounded = round_half_even(steps);
+    doubtful |= std::fabs(steps - rounded) > limit ? 1 : 0;
+    out[i] = static_cast<T>(static_cast<std::int32_t>(rounded + zero_point));
+  }
+  return doubtful != 0;
+}
+
 template <typename Acc>
 VAIP_MULTIVERSION void to_real(const Acc* __restrict acc, std::int64_t count, const double* __restrict integer_bias,
                                const double* __restrict scale, const double* __restrict real_bias,
@@ -32,8 +47,8 @@ VAIP_MULTIVERSION void to_real(const Acc* __restrict acc, std::int64_t count, co
     out[i] = (static_cast<double>(acc[i]) + integer_bias[i]) * scale[i] + real_bias[i];
 }
 
-// A bias of type s32 whose scale is the product's own joins the accumulator as an integer; any other is a real number, as
-// is one whose scale is that product rounded to float32.
+// A bias of type s32 whose scale is the product's own joins the accumulator as an integer; any other is a real number,
+// as is one whose scale is that product rounded to float32.
 bool is_accumulator_bias(const Operand& bias, const std::vector<double>& product_scale, double beta) {
   if (bias.dtype != DType::s32 || beta != 1.0 || !bias.quant) return false;
   const ir::QuantParams& quant = *bias.quant;
@@ -46,7 +61,10 @@ bool is_accumulator_bias(const Operand& bias, const std::vector<double>& product
 }
 
 // How long parameter rows get at least, by repeating them.
-constexpr std::int64_t kMinWidth = 64;
+constexpr std::int64_t kMinWidth = 256;
+
+// Elements tried in float32 at once: one in doubt costs them all.
+constexpr std::int64_t kAttemptBlock = 128;
 
 }  // namespace
 
@@ -69,13 +87,45 @@ Epilogue::Epilogue(std::vector<double> product_scale, Bias bias, const Activatio
       real_bias_[c] /= quantizer_.affine.scale;
     }
   }
+  if (only_cuts_ && ir::size_of(quantizer_.dtype) == 1 && !bias_by_element_) {
+    double largest_bias = 0.0;
+    for (std::size_t c = 0; c < channels; ++c) {
+      const double offset = integer_bias_[c] * scale_[c] + real_bias_[c];
+      float_scale_.push_back(static_cast<float>(scale_[c]));
+      float_bias_.push_back(static_cast<float>(offset));
+      largest_bias = std::max(largest_bias, std::fabs(offset));
+    }
+    // Whatever is not cut off anyway is a sum of the bias and at most this.
+    const double range = std::max(std::fabs(low_), std::fabs(high_)) + 1.0;
+    attempt_ = FloatAttempt::within(range + 2.0 * largest_bias);
+  }
+  repeat_rows();
+}
+
+void Epilogue::set_largest_accumulator(std::int64_t largest) {
+  if (!attempt_.worthwhile()) return;
+  // Integers of 24 bits times a power of two: nothing rounds before the end.
+  for (std::size_t c = 0; c < static_cast<std::size_t>(channels_); ++c)
+    if (real_bias_[c] != 0.0 || !is_power_of_two(scale_[c]) ||
+        static_cast<double>(largest) + std::fabs(integer_bias_[c]) > 0x1p24)
+      return;
+  attempt_ = FloatAttempt::exact();
+}
+
+void Epilogue::repeat_rows() {
   const std::int64_t repeats = channels_ == 0 ? 0 : (kMinWidth + channels_ - 1) / channels_;
   width_ = channels_ * repeats;
-  for (std::vector<double>* row : {&integer_bias_, &scale_, &real_bias_}) {
-    row->resize(static_cast<std::size_t>(width_));
+  const auto repeat = [this](auto& row) {
+    if (row.empty()) return;
+    row.resize(static_cast<std::size_t>(width_));
     for (std::int64_t i = channels_; i < width_; ++i)
-      (*row)[static_cast<std::size_t>(i)] = (*row)[static_cast<std::size_t>(i - channels_)];
-  }
+      row[static_cast<std::size_t>(i)] = row[static_cast<std::size_t>(i - channels_)];
+  };
+  repeat(integer_bias_);
+  repeat(scale_);
+  repeat(real_bias_);
+  repeat(float_scale_);
+  repeat(float_bias_);
 }
 
 void Epilogue::fold_bias() {
@@ -122,17 +172,34 @@ void Epilogue::run_block(const Acc* acc, std::int64_t channel, std::int64_t coun
                          const double* real_bias, void* output) const {
   const double* integer_bias = integer_bias_.data() + channel;
   const double* scale = scale_.data() + channel;
+  const double zero_point = quantizer_.affine.zero_point;
   const auto finish_as = [&](auto* out) {
-    finish(acc, count, integer_bias, scale, real_bias, low_, high_, quantizer_.affine.zero_point, out + at);
+    finish(acc, count, integer_bias, scale, real_bias, low_, high_, zero_point, out + at);
+  };
+  const auto attempt_as = [&](auto* out) {
+    if (!attempt_.worthwhile()) return finish_as(out);
+    for (std::int64_t i = 0; i < count; i += kAttemptBlock) {
+      const std::int64_t n = std::min(kAttemptBlock, count - i);
+      if (attempt(acc + i, n, float_scale_.data() + channel + i, float_bias_.data() + channel + i,
+                  static_cast<float>(low_), static_cast<float>(high_), static_cast<float>(zero_point), attempt_.limit(),
+                  out + at + i))
+        finish(acc + i, n, integer_bias + i, scale + i, real_bias + i, low_, high_, zero_point, out + at + i);
+    }
   };
   if (only_cuts_) {
     switch (quantizer_.dtype) {
-      case DType::u8: return finish_as(static_cast<std::uint8_t*>(output));
-      case DType::s8: return finish_as(static_cast<std::int8_t*>(output));
-      case DType::u16: return finish_as(static_cast<std::uint16_t*>(output));
-      case DType::s16: return finish_as(static_cast<std::int16_t*>(output));
-      case DType::s32: return finish_as(static_cast<std::int32_t*>(output));
-      default: break;
+      case DType::u8:
+        return attempt_as(static_cast<std::uint8_t*>(output));
+      case DType::s8:
+        return attempt_as(static_cast<std::int8_t*>(output));
+      case DType::u16:
+        return finish_as(static_cast<std::uint16_t*>(output));
+      case DType::s16:
+        return finish_as(static_cast<std::int16_t*>(output));
+      case DType::s32:
+        return finish_as(static_cast<std::int32_t*>(output));
+      default:
+        break;
     }
   }
   double block[kBlock];

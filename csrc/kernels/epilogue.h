@@ -2,8 +2,8 @@
 //
 //   out = Q(activation((acc + integer_bias[c]) * scale[c] + real_bias[c]))
 //
-// in double, rounded once. Activations that only cut (none, relu, clip) become limits on the result, which is the same
-// because Q is monotone.
+// as if in double, rounded once. Activations that only cut (none, relu, clip) become limits on the result, which is the
+// same because Q is monotone.
 #pragma once
 
 #include <cstdint>
@@ -12,12 +12,13 @@
 #include "kernels/compute_path.h"
 #include "kernels/operand.h"
 #include "kernels/real_block.h"
+#include "kernels/rounding.h"
 
 namespace vaip::kernels {
 
 struct Bias {
-  Operand operand;     // not present(): none
-  double beta = 1.0;   // multiplies it
+  Operand operand;    // not present(): none
+  double beta = 1.0;  // multiplies it
   // How it is repeated over the rows of the output: the rows' dimensions, its stride along each and along the channels.
   ir::Shape row_dims, row_strides;
   std::int64_t channel_stride = 0;
@@ -27,6 +28,9 @@ class Epilogue {
  public:
   // product_scale: the real value of one unit of each output channel's accumulator.
   Epilogue(std::vector<double> product_scale, Bias bias, const ir::Activation& activation, const Operand& output);
+
+  // No accumulator exceeds this; lets results be computed in float32 without doubt more often.
+  void set_largest_accumulator(std::int64_t largest);
 
   std::int64_t channels() const { return channels_; }
   bool reads_bias() const { return bias_by_element_; }  // at run time
@@ -38,6 +42,7 @@ class Epilogue {
 
  private:
   void fold_bias();
+  void repeat_rows();
   void load_bias(const void* data, std::int64_t begin, std::int64_t count, double* out) const;
   template <typename Acc>
   void run_block(const Acc* acc, std::int64_t channel, std::int64_t count, std::int64_t at, const double* real_bias,
@@ -47,12 +52,15 @@ class Epilogue {
   std::int64_t width_;  // length of the parameter rows: a multiple of channels_, so that short rows vectorise
   std::vector<double> integer_bias_, scale_, real_bias_;
   Bias bias_;
-  bool bias_by_element_ = false;          // it is not folded into integer_bias_ and real_bias_, but loaded
-  std::vector<double> bias_values_;       // of a constant that is
-  bool only_cuts_;  // the parameters are in units of the output's scale, and low_/high_ do the rest
+  bool bias_by_element_ = false;     // it is not folded into integer_bias_ and real_bias_, but loaded
+  std::vector<double> bias_values_;  // of a constant that is
+  bool only_cuts_;                   // the parameters are in units of the output's scale, and low_/high_ do the rest
   double low_, high_;
   ir::Activation activation_;
   Quantizer quantizer_;
+  // Results of 8 bits: what float32 needs to be tried first.
+  FloatAttempt attempt_;
+  std::vector<float> float_scale_, float_bias_;
 };
 
 }  // namespace vaip::kernels

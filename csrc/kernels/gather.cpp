@@ -15,7 +15,8 @@ class AxisGather : public Kernel {
       : element_(x, y) {
     std::vector<std::size_t> order(y.shape.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return y.strides[a] > y.strides[b]; });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return y.strides[a] > y.strides[b]; });
     for (const std::size_t d : order) {
       if (y.shape[d] == 1 && positions[d].empty()) continue;
       Axis axis{y.shape[d], y.strides[d], {}};
@@ -41,8 +42,8 @@ class AxisGather : public Kernel {
           to += index * axes_[a].stride;
         }
         for (const Run& run : runs_)
-          element_.move(context.inputs[0], from + run.from, run.step, context.outputs[0], to + run.first * inner_.stride,
-                        inner_.stride, run.count);
+          element_.move(context.inputs[0], from + run.from, run.step, context.outputs[0],
+                        to + run.first * inner_.stride, inner_.stride, run.count);
       }
     });
   }

@@ -19,8 +19,8 @@ VAIP_MULTIVERSION void multiply_panel(const double* __restrict a, std::int64_t l
 
 }  // namespace
 
-void multiply_rows_f64(const double* a, std::int64_t lda, const double* packed, std::int64_t depth, std::int64_t columns,
-                       double* c, std::int64_t ldc) {
+void multiply_rows_f64(const double* a, std::int64_t lda, const double* packed, std::int64_t depth,
+                       std::int64_t columns, double* c, std::int64_t ldc) {
   double block[kRowsF64 * kPanelF64];
   for (std::int64_t first = 0; first < columns; first += kPanelF64) {
     multiply_panel(a, lda, packed + first * depth, depth, block);

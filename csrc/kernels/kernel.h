@@ -55,8 +55,8 @@ std::unique_ptr<Kernel> make_kernel(const LayerOperands& operands, const KernelO
 
 // How a layer's kernel wants its tensors of rank 3 and above.
 enum class LayoutPolicy {
-  channels_last,   // reads its first input and writes channels last: convolution, pooling, resizing
-  follows_inputs,  // reads and writes any, and best writes what it reads
+  channels_last,     // reads its first input and writes channels last: convolution, pooling, resizing
+  follows_inputs,    // reads and writes any, and best writes what it reads
   writes_row_major,  // reads any
   row_major,         // reads and writes row-major only
 };

@@ -8,7 +8,8 @@
 namespace vaip::kernels {
 
 // multiply-accumulates
-std::unique_ptr<Kernel> make_conv(const ir::ConvAttrs& attrs, const LayerOperands& operands, const KernelOptions& options);
+std::unique_ptr<Kernel> make_conv(const ir::ConvAttrs& attrs, const LayerOperands& operands,
+                                  const KernelOptions& options);
 std::unique_ptr<Kernel> make_matmul(const ir::MatMulAttrs& attrs, const LayerOperands& operands,
                                     const KernelOptions& options);
 // a product of two activations, or with constants of more than two dimensions

@@ -64,36 +64,39 @@ LinearKernel::LinearKernel(const ConvProblem& problem, LinearWeights weights, co
   SourceRange source;
   source.dtype = x.dtype;
   source.zero_point = x.quant ? x.quant->zero_point[0] : 0;
-  for (const PathChoice& choice : exact_paths(weights, source, options.cpu, options.path)) {
-    choice_ = choice;
-    if (choice.path == ComputePath::f64) {
-      build_f64(weights);
-      break;
-    }
-    if (build_chunks(choice, weights, options.cpu)) break;
+  choice_ = options.path ? require_path(*options.path, weights, source, options.cpu)
+                         : choose_path(weights, source, options.cpu);
+  if (weights.are_integers() && source.is_integer())
+    epilogue_.set_largest_accumulator(largest_accumulator(weights, source));
+  while (choice_.path != ComputePath::f64 && !build_chunks(weights, options.cpu)) {
+    if (options.path)
+      fail(ErrorKind::invalid_argument, "oneDNN has no exact implementation for path ", name(choice_.path));
+    const ComputePath next = choice_.path == ComputePath::int8 ? ComputePath::f32 : ComputePath::f64;
+    choice_ = choose_path(weights, source, options.cpu, next);
   }
-  if (choice_.path != ComputePath::f64 && chunks_.empty())
-    fail(ErrorKind::unsupported, "oneDNN has no exact implementation on path ", name(choice_.path));
+  if (choice_.path == ComputePath::f64) build_f64(weights);
   plan_scratch();
 }
 
-bool LinearKernel::build_chunks(const PathChoice& choice, const LinearWeights& weights, const CpuTraits& cpu) {
+bool LinearKernel::build_chunks(LinearWeights& weights, const CpuTraits& cpu) {
   const std::int64_t zero_point = x_.quant ? x_.quant->zero_point[0] : 0;
-  u8_zero_point_ = x_.dtype == DType::s8 ? zero_point + 128 : zero_point;
-  LinearWeights safe = weights;
+  const std::int64_t u8_zero_point = x_.dtype == DType::s8 ? zero_point + 128 : zero_point;
   std::vector<Residual> residuals;
-  if (choice.path == ComputePath::int8 && !cpu.int8_dot_product) residuals = split_saturating_pairs(safe);
-  std::vector<Chunk> chunks;
-  for (std::int64_t first = 0; first < weights.in_channels; first += choice.chunk_channels) {
-    const std::int64_t count = std::min(choice.chunk_channels, weights.in_channels - first);
+  if (choice_.path == ComputePath::int8 && !cpu.int8_dot_product) residuals = split_saturating_pairs(weights);
+  for (std::int64_t first = 0; first < weights.in_channels; first += choice_.chunk_channels) {
+    const std::int64_t count = std::min(choice_.chunk_channels, weights.in_channels - first);
     ConvProblem part = problem_;
     part.in_channels = problem_.groups * count;
-    std::optional<OneDnnConv> conv =
-        OneDnnConv::create(part, choice.path, cpu, safe, first, count, u8_zero_point_);
-    if (!conv) return false;
-    chunks.push_back({first, count, std::move(*conv)});
+    std::optional<OneDnnConv> conv = OneDnnConv::create(part, choice_.path, cpu, weights, first, count, u8_zero_point);
+    if (!conv) {
+      chunks_.clear();
+      for (const Residual& r : residuals)
+        weights.integers[static_cast<std::size_t>(r.out_channel * weights.per_channel() + r.in_channel * weights.taps +
+                                                  r.tap)] += r.value;
+      return false;
+    }
+    chunks_.push_back({first, count, std::move(*conv)});
   }
-  chunks_ = std::move(chunks);
   std::stable_sort(residuals.begin(), residuals.end(), [](const Residual& a, const Residual& b) {
     return a.tap != b.tap ? a.tap < b.tap : a.in_channel < b.in_channel;
   });
@@ -101,7 +104,8 @@ bool LinearKernel::build_chunks(const PathChoice& choice, const LinearWeights& w
     if (residual_taps_.empty() || residual_taps_.back().tap != r.tap)
       residual_taps_.push_back({r.tap, residuals_.size(), residuals_.size()});
     const auto group = static_cast<std::int32_t>(r.out_channel / (weights.out_channels / weights.groups));
-    residuals_.push_back({group * static_cast<std::int32_t>(weights.in_channels) + r.in_channel, r.out_channel, r.value});
+    residuals_.push_back(
+        {group * static_cast<std::int32_t>(weights.in_channels) + r.in_channel, r.out_channel, r.value});
     residual_taps_.back().end = residuals_.size();
   }
   return true;

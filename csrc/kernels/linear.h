@@ -33,7 +33,9 @@ class LinearKernel : public Kernel {
     std::int64_t first, count;  // input channels of each group
     OneDnnConv conv;
   };
-  bool build_chunks(const PathChoice& choice, const LinearWeights& weights, const CpuTraits& cpu);
+  // Takes what would saturate out of the weights. False where oneDNN cannot do it exactly; the weights are then as
+  // before.
+  bool build_chunks(LinearWeights& weights, const CpuTraits& cpu);
   void build_f64(const LinearWeights& weights);
   void plan_scratch();
 
@@ -48,7 +50,6 @@ class LinearKernel : public Kernel {
 
   // int8 and f32 paths
   std::vector<Chunk> chunks_;
-  std::int64_t u8_zero_point_ = 0;  // of the source as u8
   struct TapResiduals {
     std::int64_t tap;
     std::size_t begin, end;  // in residuals_

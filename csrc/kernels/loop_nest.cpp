@@ -18,9 +18,8 @@ LoopNest::LoopNest(const ir::Shape& dims, const std::vector<ir::Shape>& strides)
     for (std::size_t o = 0; o < operands_; ++o) loop.strides[o] = strides[o][d];
     loops.push_back(loop);
   }
-  std::stable_sort(loops.begin(), loops.end(), [](const Loop& a, const Loop& b) {
-    return std::abs(a.strides[0]) > std::abs(b.strides[0]);
-  });
+  std::stable_sort(loops.begin(), loops.end(),
+                   [](const Loop& a, const Loop& b) { return std::abs(a.strides[0]) > std::abs(b.strides[0]); });
   std::vector<Loop> merged;
   for (const Loop& loop : loops) {
     const auto extends = [&](const Loop& outside) {

@@ -11,8 +11,8 @@
 
 namespace vaip::kernels {
 
-// Dimensions are ordered by the first operand's strides, largest first, so that its innermost run is contiguous where it can
-// be, and merged wherever every operand allows it.
+// Dimensions are ordered by the first operand's strides, largest first, so that its innermost run is contiguous where
+// it can be, and merged wherever every operand allows it.
 class LoopNest {
  public:
   static constexpr std::size_t kMaxOperands = 16;
@@ -56,8 +56,7 @@ class LoopNest {
         Offsets offsets = cursor.offsets();
         const std::int64_t first = task % pieces, last = std::min(pieces, first + end - task);
         for (std::int64_t p = first; p < last; ++p) {
-          for (std::size_t o = 0; o < operands_; ++o)
-            offsets[o] = cursor.offsets()[o] + p * piece * inner_.strides[o];
+          for (std::size_t o = 0; o < operands_; ++o) offsets[o] = cursor.offsets()[o] + p * piece * inner_.strides[o];
           body(offsets, std::min(piece, inner_.size - p * piece));
         }
         task += last - first;

@@ -56,8 +56,7 @@ std::unique_ptr<Kernel> make_matmul(const ir::MatMulAttrs& attrs, const LayerOpe
   problem.kernel = problem.strides = problem.dilations = {1};
   problem.pads_begin = problem.pads_end = {0};
   Epilogue epilogue(std::move(scale), geometry.bias, attrs.activation, operands.outputs[0]);
-  auto product =
-      std::make_unique<LinearKernel>(problem, std::move(weights), a, std::move(epilogue), options);
+  auto product = std::make_unique<LinearKernel>(problem, std::move(weights), a, std::move(epilogue), options);
   if (!geometry.transposed_a) return product;
   StridedMove turn(ElementMove(a, a), {geometry.rows, geometry.depth}, {0, {1, geometry.rows}},
                    {0, {geometry.depth, 1}});

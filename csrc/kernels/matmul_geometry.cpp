@@ -23,14 +23,16 @@ MatMulGeometry::MatMulGeometry(const ir::MatMulAttrs& attrs, const LayerOperands
   if (a.rank() == 0 || b.rank() == 0) fail(ErrorKind::invalid_model, "a scalar operand in a matrix product");
   transposed_a = attrs.transpose_a && a.rank() > 1;
   transposed_b = attrs.transpose_b && b.rank() > 1;
-  const auto last = [](const Operand& o, int from_end) { return o.shape[static_cast<std::size_t>(o.rank() - from_end)]; };
+  const auto last = [](const Operand& o, int from_end) {
+    return o.shape[static_cast<std::size_t>(o.rank() - from_end)];
+  };
   depth = a.rank() == 1 ? a.shape[0] : last(a, transposed_a ? 2 : 1);
   rows = a.rank() == 1 ? 1 : last(a, transposed_a ? 1 : 2);
   columns = b.rank() == 1 ? 1 : last(b, transposed_b ? 2 : 1);
   const std::int64_t depth_b = b.rank() == 1 ? b.shape[0] : last(b, transposed_b ? 1 : 2);
   if (depth != depth_b)
-    fail(ErrorKind::invalid_model, "inner dimensions ", depth, " and ", depth_b, " of ", ir::to_string(a.shape), " and ",
-         ir::to_string(b.shape), " differ");
+    fail(ErrorKind::invalid_model, "inner dimensions ", depth, " and ", depth_b, " of ", ir::to_string(a.shape),
+         " and ", ir::to_string(b.shape), " differ");
   batch_a = batch_of(a.shape);
   batch_b = batch_of(b.shape);
   batch = ir::broadcast(batch_a, batch_b);

@@ -10,8 +10,8 @@ namespace vaip::kernels {
 
 struct MatMulGeometry {
   std::int64_t rows = 1, depth = 0, columns = 1;
-  ir::Shape batch;               // of the output
-  ir::Shape batch_a, batch_b;    // the operands' own, with leading ones: as many entries as batch
+  ir::Shape batch;             // of the output
+  ir::Shape batch_a, batch_b;  // the operands' own, with leading ones: as many entries as batch
   bool transposed_a = false, transposed_b = false;
   Bias bias;
 

@@ -30,10 +30,14 @@ void transpose_tile(const void* from, std::int64_t in_stride, void* to, std::int
 template <typename Call>
 void with_element_type(std::size_t bytes, const Call& call) {
   switch (bytes) {
-    case 1: return call(std::uint8_t{});
-    case 2: return call(std::uint16_t{});
-    case 4: return call(std::uint32_t{});
-    default: return call(std::uint64_t{});
+    case 1:
+      return call(std::uint8_t{});
+    case 2:
+      return call(std::uint16_t{});
+    case 4:
+      return call(std::uint32_t{});
+    default:
+      return call(std::uint64_t{});
   }
 }
 
@@ -64,9 +68,8 @@ void ElementMove::move(const void* from, std::int64_t from_offset, std::int64_t 
       std::memcpy(out, in, static_cast<std::size_t>(count * bytes));
       return;
     }
-    with_element_type(element_bytes_, [&](auto element) {
-      copy_strided<decltype(element)>(in, from_stride, out, to_stride, count);
-    });
+    with_element_type(element_bytes_,
+                      [&](auto element) { copy_strided<decltype(element)>(in, from_stride, out, to_stride, count); });
     return;
   }
   double block[kBlock];
@@ -119,8 +122,8 @@ void StridedMove::run_tiled(const void* from, void* to) const {
       const std::int64_t box = task / strips, row = (task % strips) * kTile;
       const LoopNest::Offsets at = LoopNest::Cursor(rest, box / rest.inner().size).offsets();
       const std::int64_t index = box % rest.inner().size;
-      const auto* in = static_cast<const std::byte*>(from) +
-                       (from_offset_ + at[1] + index * rest.inner().strides[1] + row) * bytes;
+      const auto* in =
+          static_cast<const std::byte*>(from) + (from_offset_ + at[1] + index * rest.inner().strides[1] + row) * bytes;
       auto* out = static_cast<std::byte*>(to) +
                   (to_offset_ + at[0] + index * rest.inner().strides[0] + row * read.strides[0]) * bytes;
       const std::int64_t rows = std::min(kTile, read.size - row);

@@ -1,6 +1,6 @@
-// Moving elements between two strided tensors: the one engine under Concat, Slice, Split, Pad, Transpose, Reshape, nearest
-// Resize and the executor's reorders. Elements are copied as they are when both ends have the same type and quantization,
-// else requantized.
+// Moving elements between two strided tensors: the one engine under Concat, Slice, Split, Pad, Transpose, Reshape,
+// nearest Resize and the executor's reorders. Elements are copied as they are when both ends have the same type and
+// quantization, else requantized.
 #pragma once
 
 #include <cstdint>
@@ -50,7 +50,7 @@ class StridedMove {
   LoopNest nest_;  // operand 0: to, operand 1: from
   // Set when reading is contiguous along another dimension than writing: both are then walked in tiles.
   struct Transposition {
-    LoopNest rest;              // the other dimensions
+    LoopNest rest;               // the other dimensions
     LoopNest::Loop read, write;  // the dimensions along which reading and writing are contiguous
   };
   std::optional<Transposition> transposition_;

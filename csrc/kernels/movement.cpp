@@ -52,8 +52,10 @@ void fill_output(MoveKernel& kernel, const Operand& y, double value) {
 // Source positions for the padding modes that repeat the input, relative to a size of at least one.
 std::int64_t padded_source(ir::PadAttrs::Mode mode, std::int64_t i, std::int64_t size) {
   switch (mode) {
-    case ir::PadAttrs::Mode::edge: return std::clamp<std::int64_t>(i, 0, size - 1);
-    case ir::PadAttrs::Mode::wrap: return ((i % size) + size) % size;
+    case ir::PadAttrs::Mode::edge:
+      return std::clamp<std::int64_t>(i, 0, size - 1);
+    case ir::PadAttrs::Mode::wrap:
+      return ((i % size) + size) % size;
     default: {  // reflect, without repeating the border
       if (size == 1) return 0;
       const std::int64_t period = 2 * (size - 1), position = ((i % period) + period) % period;
@@ -93,7 +95,8 @@ std::unique_ptr<Kernel> make_split(const ir::SplitAttrs& attrs, const LayerOpera
     }
   }
   if (position > x.shape[axis])
-    fail(ErrorKind::invalid_model, "the parts add up to ", position, " along axis ", axis, " of ", ir::to_string(x.shape));
+    fail(ErrorKind::invalid_model, "the parts add up to ", position, " along axis ", axis, " of ",
+         ir::to_string(x.shape));
   return kernel;
 }
 
@@ -104,8 +107,8 @@ std::unique_ptr<Kernel> make_slice(const ir::SliceAttrs& attrs, const LayerOpera
     const std::size_t d = attrs.axes.empty() ? i : normal_axis(attrs.axes[i], x.rank());
     const std::int64_t size = x.shape[d], step = attrs.steps.empty() ? 1 : attrs.steps[i];
     const std::int64_t start = attrs.starts[i] < 0 ? attrs.starts[i] + size : attrs.starts[i];
-    const std::int64_t first = step > 0 ? std::clamp<std::int64_t>(start, 0, size)
-                                        : std::clamp<std::int64_t>(start, -1, size - 1);
+    const std::int64_t first =
+        step > 0 ? std::clamp<std::int64_t>(start, 0, size) : std::clamp<std::int64_t>(start, -1, size - 1);
     if (y.shape[d] > 0) from.offset += first * x.strides[d];
     from.strides[d] = x.strides[d] * step;
   }
@@ -140,8 +143,7 @@ std::unique_ptr<Kernel> make_pad(const ir::PadAttrs& attrs, const LayerOperands&
   const Operand &x = operands.inputs[0], &y = operands.outputs[0];
   const auto rank = static_cast<std::size_t>(x.rank());
   const std::size_t padded = attrs.axes.empty() ? rank : attrs.axes.size();
-  if (attrs.pads.size() != 2 * padded)
-    fail(ErrorKind::invalid_model, attrs.pads.size(), " pads for ", padded, " axes");
+  if (attrs.pads.size() != 2 * padded) fail(ErrorKind::invalid_model, attrs.pads.size(), " pads for ", padded, " axes");
   ir::Shape begins(rank, 0);
   for (std::size_t i = 0; i < padded; ++i)
     begins[attrs.axes.empty() ? i : normal_axis(attrs.axes[i], x.rank())] = attrs.pads[i];
@@ -150,7 +152,8 @@ std::unique_ptr<Kernel> make_pad(const ir::PadAttrs& attrs, const LayerOperands&
     std::vector<std::vector<std::int64_t>> positions(rank);
     for (std::size_t d = 0; d < rank; ++d) {
       if (y.shape[d] == x.shape[d] && begins[d] == 0) continue;
-      if (x.shape[d] == 0) fail(ErrorKind::invalid_model, "nothing to repeat along axis ", d, " of ", ir::to_string(x.shape));
+      if (x.shape[d] == 0)
+        fail(ErrorKind::invalid_model, "nothing to repeat along axis ", d, " of ", ir::to_string(x.shape));
       for (std::int64_t i = 0; i < y.shape[d]; ++i)
         positions[d].push_back(padded_source(attrs.mode, i - begins[d], x.shape[d]));
     }

@@ -9,8 +9,8 @@ namespace vaip::kernels {
 
 dnnl::engine& onednn_engine();
 
-// Attributes of every primitive: scratch memory comes from the caller, and floats stay floats whatever ONEDNN_DEFAULT_FPMATH_
-// MODE says.
+// Attributes of every primitive: scratch memory comes from the caller, and floats stay floats whatever
+// ONEDNN_DEFAULT_FPMATH_ MODE says.
 dnnl::primitive_attr onednn_attributes();
 
 // A primitive with its constant arguments, shared by all threads, and the slots that each run fills.

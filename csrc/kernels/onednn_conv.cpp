@@ -8,14 +8,14 @@ namespace {
 using dnnl::memory;
 
 memory::format_tag channels_last_tag(std::size_t spatial_rank) {
-  return spatial_rank == 1 ? memory::format_tag::nwc
+  return spatial_rank == 1   ? memory::format_tag::nwc
          : spatial_rank == 2 ? memory::format_tag::nhwc
                              : memory::format_tag::ndhwc;
 }
 
 // Without int8_dot_product the kernels multiply adjacent bytes of the packed weights pairwise into 16-bit sums. That
-// split_saturating_pairs() guards the right pairs is visible in the packed layout: blocks of four adjacent input channels
-// are innermost. Depthwise kernels have one input channel per group and sum nothing in 16 bits.
+// split_saturating_pairs() guards the right pairs is visible in the packed layout: blocks of four adjacent input
+// channels are innermost. Depthwise kernels have one input channel per group and sum nothing in 16 bits.
 bool pairs_are_adjacent_channels(const memory::desc& packed, const ConvProblem& problem) {
   const bool grouped = problem.groups > 1;
   if (grouped && problem.groups == problem.in_channels && problem.groups == problem.out_channels) return true;
@@ -40,8 +40,8 @@ memory::dims with_prefix(memory::dims prefix, const ir::Shape& spatial) {
 }  // namespace
 
 std::optional<OneDnnConv> OneDnnConv::create(const ConvProblem& p, ComputePath path, const CpuTraits& cpu,
-                                               const LinearWeights& weights, std::int64_t first, std::int64_t count,
-                                               std::int64_t source_zero_point) {
+                                             const LinearWeights& weights, std::int64_t first, std::int64_t count,
+                                             std::int64_t source_zero_point) {
   if (p.spatial_rank() < 1 || p.spatial_rank() > 3) return std::nullopt;
   const bool int8 = path == ComputePath::int8;
   const memory::format_tag tag = channels_last_tag(p.spatial_rank());
@@ -49,10 +49,9 @@ std::optional<OneDnnConv> OneDnnConv::create(const ConvProblem& p, ComputePath p
                             int8 ? memory::data_type::u8 : memory::data_type::f32, tag);
   const memory::desc destination(with_prefix({p.batch, p.out_channels}, p.output),
                                  int8 ? memory::data_type::s32 : memory::data_type::f32, tag);
-  const memory::dims weight_dims =
-      with_prefix(p.groups == 1 ? memory::dims{p.out_channels, count}
-                                : memory::dims{p.groups, p.out_channels / p.groups, count},
-                  p.kernel);
+  const memory::dims weight_dims = with_prefix(
+      p.groups == 1 ? memory::dims{p.out_channels, count} : memory::dims{p.groups, p.out_channels / p.groups, count},
+      p.kernel);
   const memory::data_type weight_type = int8 ? memory::data_type::s8 : memory::data_type::f32;
   ir::Shape dilates = p.dilations;
   for (std::int64_t& d : dilates) --d;  // oneDNN counts the gaps

@@ -14,8 +14,8 @@ namespace vaip::kernels {
 // Destination: int8 path s32, f32 path floats; the exact sums.
 class OneDnnConv {
  public:
-  // One chunk: input channels [first, first + count) of every group. problem.in_channels counts those of the chunk only.
-  // Nothing where oneDNN has no implementation for this, or none that is exact.
+  // One chunk: input channels [first, first + count) of every group. problem.in_channels counts those of the chunk
+  // only. Nothing where oneDNN has no implementation for this, or none that is exact.
   static std::optional<OneDnnConv> create(const ConvProblem& problem, ComputePath path, const CpuTraits& cpu,
                                           const LinearWeights& weights, std::int64_t first, std::int64_t count,
                                           std::int64_t source_zero_point);

@@ -10,8 +10,8 @@ namespace vaip::kernels {
 Affine Operand::affine() const {
   if (!quant) return {};
   if (!quant->per_tensor())
-    fail(ErrorKind::unsupported, "tensor '", name, "' is quantized per axis (", quant->scale.size(), " scales along axis ",
-         quant->axis, "); this operator reads and writes tensors quantized per tensor");
+    fail(ErrorKind::unsupported, "tensor '", name, "' is quantized per axis (", quant->scale.size(),
+         " scales along axis ", quant->axis, "); this operator reads and writes tensors quantized per tensor");
   return {static_cast<double>(quant->scale[0]), static_cast<double>(quant->zero_point[0])};
 }
 
@@ -67,8 +67,8 @@ void check_size(const Operand& constant) {
   const std::size_t bits = is_packed(constant.dtype) ? 4 : 8 * ir::size_of(constant.dtype);
   const std::size_t needed = (static_cast<std::size_t>(constant.count()) * bits + 7) / 8;
   if (!constant.constant || constant.constant->size_bytes < needed)
-    fail(ErrorKind::invalid_model, "constant '", constant.name, "' of shape ", ir::to_string(constant.shape), " and type ",
-         ir::name(constant.dtype), " needs ", needed, " bytes but has ",
+    fail(ErrorKind::invalid_model, "constant '", constant.name, "' of shape ", ir::to_string(constant.shape),
+         " and type ", ir::name(constant.dtype), " needs ", needed, " bytes but has ",
          constant.constant ? constant.constant->size_bytes : 0);
 }
 
@@ -104,10 +104,18 @@ std::vector<std::int32_t> stored_integers(const Operand& constant) {
   check_size(constant);
   std::vector<std::int32_t> out(static_cast<std::size_t>(constant.count()));
   switch (constant.dtype) {
-    case ir::DType::u8: widen<std::uint8_t>(*constant.constant, out); break;
-    case ir::DType::s8: widen<std::int8_t>(*constant.constant, out); break;
-    case ir::DType::u16: widen<std::uint16_t>(*constant.constant, out); break;
-    case ir::DType::s16: widen<std::int16_t>(*constant.constant, out); break;
+    case ir::DType::u8:
+      widen<std::uint8_t>(*constant.constant, out);
+      break;
+    case ir::DType::s8:
+      widen<std::int8_t>(*constant.constant, out);
+      break;
+    case ir::DType::u16:
+      widen<std::uint16_t>(*constant.constant, out);
+      break;
+    case ir::DType::s16:
+      widen<std::int16_t>(*constant.constant, out);
+      break;
     case ir::DType::u4:
     case ir::DType::s4: {  // two per byte, the first in the low nibble
       const auto* bytes = constant.constant->as<std::uint8_t>();

@@ -1,5 +1,5 @@
-// Data-parallel loops on the OpenMP team that the executor configured. Ranges are disjoint and each element is computed by
-// one thread in one order, so results do not depend on the number of threads.
+// Data-parallel loops on the OpenMP team that the executor configured. Ranges are disjoint and each element is computed
+// by one thread in one order, so results do not depend on the number of threads.
 #pragma once
 
 #include <omp.h>
@@ -11,10 +11,10 @@ namespace vaip::kernels {
 // Work below this many elements is not worth waking a team for: a fork and join cost a few microseconds.
 inline constexpr std::int64_t kParallelGrain = 16 * 1024;
 
-// Calls body(begin, end, thread) on disjoint ranges that cover [0, count), one per thread. Serial unless count * cost, the
-// number of elements touched, is worth a team. The whole team is used or none of it: libgomp ends the threads that a smaller
-// team leaves out. Serial, too, where the team is larger than max_threads, for which the caller has buffers. body must not
-// throw.
+// Calls body(begin, end, thread) on disjoint ranges that cover [0, count), one per thread. Serial unless count * cost,
+// the number of elements touched, is worth a team. The whole team is used or none of it: libgomp ends the threads that
+// a smaller team leaves out. Serial, too, where the team is larger than max_threads, for which the caller has buffers.
+// body must not throw.
 template <typename Body>
 void parallel_for(std::int64_t count, std::int64_t cost, const Body& body, int max_threads = 1 << 20) {
   if (count <= 0) return;

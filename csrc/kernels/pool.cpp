@@ -1,5 +1,5 @@
-// Max and average pooling over channels-last tensors. Maxima are taken and averages summed on the stored integers; padding
-// never wins a maximum.
+// Max and average pooling over channels-last tensors. Maxima are taken and averages summed on the stored integers;
+// padding never wins a maximum.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -146,14 +146,22 @@ std::unique_ptr<Kernel> make_pool(const ir::PoolAttrs& attrs, const LayerOperand
     fail(ErrorKind::invalid_model, "a window of ", attrs.kernel.size(), " dimensions on an input ",
          ir::to_string(x.shape));
   switch (x.dtype) {
-    case DType::u8: return std::make_unique<PoolKernel<std::uint8_t>>(attrs, x, y);
-    case DType::s8: return std::make_unique<PoolKernel<std::int8_t>>(attrs, x, y);
-    case DType::u16: return std::make_unique<PoolKernel<std::uint16_t>>(attrs, x, y);
-    case DType::s16: return std::make_unique<PoolKernel<std::int16_t>>(attrs, x, y);
-    case DType::s32: return std::make_unique<PoolKernel<std::int32_t>>(attrs, x, y);
-    case DType::f32: return std::make_unique<PoolKernel<float>>(attrs, x, y);
-    case DType::f64: return std::make_unique<PoolKernel<double>>(attrs, x, y);
-    default: fail(ErrorKind::unsupported, "pooling of ", ir::name(x.dtype));
+    case DType::u8:
+      return std::make_unique<PoolKernel<std::uint8_t>>(attrs, x, y);
+    case DType::s8:
+      return std::make_unique<PoolKernel<std::int8_t>>(attrs, x, y);
+    case DType::u16:
+      return std::make_unique<PoolKernel<std::uint16_t>>(attrs, x, y);
+    case DType::s16:
+      return std::make_unique<PoolKernel<std::int16_t>>(attrs, x, y);
+    case DType::s32:
+      return std::make_unique<PoolKernel<std::int32_t>>(attrs, x, y);
+    case DType::f32:
+      return std::make_unique<PoolKernel<float>>(attrs, x, y);
+    case DType::f64:
+      return std::make_unique<PoolKernel<double>>(attrs, x, y);
+    default:
+      fail(ErrorKind::unsupported, "pooling of ", ir::name(x.dtype));
   }
 }
 

@@ -1,5 +1,5 @@
-// QuantizeLinear and DequantizeLinear between floats and integers, in float32 arithmetic as ONNX defines them and bit for bit
-// as onnxruntime computes them. (Between integers they are a change of parameters: see unary.cpp.)
+// QuantizeLinear and DequantizeLinear between floats and integers, in float32 arithmetic as ONNX defines them and bit
+// for bit as onnxruntime computes them. (Between integers they are a change of parameters: see unary.cpp.)
 #include <cmath>
 
 #include "base/error.h"
@@ -34,11 +34,16 @@ VAIP_MULTIVERSION void dequantize_run(const T* __restrict in, std::int64_t count
 template <typename Call>
 void with_integer_type(const Operand& operand, const Call& call) {
   switch (operand.dtype) {
-    case DType::u8: return call(std::uint8_t{});
-    case DType::s8: return call(std::int8_t{});
-    case DType::u16: return call(std::uint16_t{});
-    case DType::s16: return call(std::int16_t{});
-    case DType::s32: return call(std::int32_t{});
+    case DType::u8:
+      return call(std::uint8_t{});
+    case DType::s8:
+      return call(std::int8_t{});
+    case DType::u16:
+      return call(std::uint16_t{});
+    case DType::s16:
+      return call(std::int16_t{});
+    case DType::s32:
+      return call(std::int32_t{});
     default:
       fail(ErrorKind::unsupported, "tensor '", operand.name, "' is quantized as ", ir::name(operand.dtype),
            "; uint8, int8, uint16, int16 and int32 are executed");
@@ -60,9 +65,9 @@ class AffineKernel : public Kernel {
 
   void execute(const ExecutionContext& context) const override {
     const std::int64_t to_stride = nest_.inner().strides[0], from_stride = nest_.inner().strides[1];
-    const bool dense = (to_stride == 1 && from_stride == 1) || single_steps_;
+    const bool dense = to_stride == 1 && from_stride == 1 && !single_steps_;
     nest_.for_each_run(kRun, [&](const LoopNest::Offsets& at, std::int64_t count) {
-      if (dense && !single_steps_) return convert(context, at[1], at[0], at[2], count);
+      if (dense) return convert(context, at[1], at[0], at[2], count);
       for (std::int64_t i = 0; i < count; ++i)
         convert(context, at[1] + i * from_stride, at[0] + i * to_stride, at[2] + i * nest_.inner().strides[2], 1);
     });

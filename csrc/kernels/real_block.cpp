@@ -37,7 +37,8 @@ template <typename T>
 VAIP_MULTIVERSION void quantize_multiplying(const double* __restrict in, std::int64_t count, double reciprocal,
                                             double zero_point, double low, double high, T* __restrict out) {
   for (std::int64_t i = 0; i < count; ++i)
-    out[i] = static_cast<T>(static_cast<std::int32_t>(round_half_even(clamp(in[i] * reciprocal, low, high)) + zero_point));
+    out[i] =
+        static_cast<T>(static_cast<std::int32_t>(round_half_even(clamp(in[i] * reciprocal, low, high)) + zero_point));
 }
 template <typename T>
 VAIP_MULTIVERSION void quantize_dividing(const double* __restrict in, std::int64_t count, double scale,
@@ -103,9 +104,20 @@ VAIP_MULTIVERSION void apply_hard_sigmoid(double* x, std::int64_t count, double 
 
 bool is_computable(DType dtype) {
   switch (dtype) {
-    case DType::f32: case DType::f64: case DType::u8: case DType::s8: case DType::u16: case DType::s16:
-    case DType::u32: case DType::s32: case DType::u64: case DType::s64: case DType::boolean: return true;
-    default: return false;
+    case DType::f32:
+    case DType::f64:
+    case DType::u8:
+    case DType::s8:
+    case DType::u16:
+    case DType::s16:
+    case DType::u32:
+    case DType::s32:
+    case DType::u64:
+    case DType::s64:
+    case DType::boolean:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -140,34 +152,58 @@ double quantize(const Quantizer& q, double real) {
 void load_real(DType dtype, const void* data, std::int64_t offset, std::int64_t stride, std::int64_t count,
                const Affine& affine, double* out) {
   switch (dtype) {
-    case DType::f32: return load<float>(data, offset, stride, count, affine, out);
-    case DType::f64: return load<double>(data, offset, stride, count, affine, out);
-    case DType::u8: case DType::boolean: return load<std::uint8_t>(data, offset, stride, count, affine, out);
-    case DType::s8: return load<std::int8_t>(data, offset, stride, count, affine, out);
-    case DType::u16: return load<std::uint16_t>(data, offset, stride, count, affine, out);
-    case DType::s16: return load<std::int16_t>(data, offset, stride, count, affine, out);
-    case DType::u32: return load<std::uint32_t>(data, offset, stride, count, affine, out);
-    case DType::s32: return load<std::int32_t>(data, offset, stride, count, affine, out);
-    case DType::u64: return load<std::uint64_t>(data, offset, stride, count, affine, out);
-    case DType::s64: return load<std::int64_t>(data, offset, stride, count, affine, out);
-    default: fail(ErrorKind::internal, "a kernel reads elements of type ", ir::name(dtype));
+    case DType::f32:
+      return load<float>(data, offset, stride, count, affine, out);
+    case DType::f64:
+      return load<double>(data, offset, stride, count, affine, out);
+    case DType::u8:
+    case DType::boolean:
+      return load<std::uint8_t>(data, offset, stride, count, affine, out);
+    case DType::s8:
+      return load<std::int8_t>(data, offset, stride, count, affine, out);
+    case DType::u16:
+      return load<std::uint16_t>(data, offset, stride, count, affine, out);
+    case DType::s16:
+      return load<std::int16_t>(data, offset, stride, count, affine, out);
+    case DType::u32:
+      return load<std::uint32_t>(data, offset, stride, count, affine, out);
+    case DType::s32:
+      return load<std::int32_t>(data, offset, stride, count, affine, out);
+    case DType::u64:
+      return load<std::uint64_t>(data, offset, stride, count, affine, out);
+    case DType::s64:
+      return load<std::int64_t>(data, offset, stride, count, affine, out);
+    default:
+      fail(ErrorKind::internal, "a kernel reads elements of type ", ir::name(dtype));
   }
 }
 
 void store_real(const Quantizer& q, const double* in, void* data, std::int64_t offset, std::int64_t stride,
                 std::int64_t count) {
   switch (q.dtype) {
-    case DType::f32: return store_float<float>(in, data, offset, stride, count);
-    case DType::f64: return store_float<double>(in, data, offset, stride, count);
-    case DType::u8: case DType::boolean: return store<std::uint8_t>(q, in, data, offset, stride, count);
-    case DType::s8: return store<std::int8_t>(q, in, data, offset, stride, count);
-    case DType::u16: return store<std::uint16_t>(q, in, data, offset, stride, count);
-    case DType::s16: return store<std::int16_t>(q, in, data, offset, stride, count);
-    case DType::s32: return store<std::int32_t>(q, in, data, offset, stride, count);
-    case DType::u32: return store_wide(q, in, static_cast<std::uint32_t*>(data) + offset, stride, count);
-    case DType::u64: return store_wide(q, in, static_cast<std::uint64_t*>(data) + offset, stride, count);
-    case DType::s64: return store_wide(q, in, static_cast<std::int64_t*>(data) + offset, stride, count);
-    default: fail(ErrorKind::internal, "a kernel writes elements of type ", ir::name(q.dtype));
+    case DType::f32:
+      return store_float<float>(in, data, offset, stride, count);
+    case DType::f64:
+      return store_float<double>(in, data, offset, stride, count);
+    case DType::u8:
+    case DType::boolean:
+      return store<std::uint8_t>(q, in, data, offset, stride, count);
+    case DType::s8:
+      return store<std::int8_t>(q, in, data, offset, stride, count);
+    case DType::u16:
+      return store<std::uint16_t>(q, in, data, offset, stride, count);
+    case DType::s16:
+      return store<std::int16_t>(q, in, data, offset, stride, count);
+    case DType::s32:
+      return store<std::int32_t>(q, in, data, offset, stride, count);
+    case DType::u32:
+      return store_wide(q, in, static_cast<std::uint32_t*>(data) + offset, stride, count);
+    case DType::u64:
+      return store_wide(q, in, static_cast<std::uint64_t*>(data) + offset, stride, count);
+    case DType::s64:
+      return store_wide(q, in, static_cast<std::int64_t*>(data) + offset, stride, count);
+    default:
+      fail(ErrorKind::internal, "a kernel writes elements of type ", ir::name(q.dtype));
   }
 }
 
@@ -195,11 +231,17 @@ bool as_limits(const ir::Activation& activation, const Quantizer& quantizer, dou
 void apply(const ir::Activation& activation, double* values, std::int64_t count) {
   using Kind = ir::Activation::Kind;
   switch (activation.kind) {
-    case Kind::none: case Kind::identity: return;
-    case Kind::relu: return apply_relu(values, count);
-    case Kind::clip: return apply_clip(values, count, activation.alpha, activation.beta);
-    case Kind::leaky_relu: return apply_leaky_relu(values, count, activation.alpha);
-    case Kind::hard_sigmoid: return apply_hard_sigmoid(values, count, activation.alpha, activation.beta);
+    case Kind::none:
+    case Kind::identity:
+      return;
+    case Kind::relu:
+      return apply_relu(values, count);
+    case Kind::clip:
+      return apply_clip(values, count, activation.alpha, activation.beta);
+    case Kind::leaky_relu:
+      return apply_leaky_relu(values, count, activation.alpha);
+    case Kind::hard_sigmoid:
+      return apply_hard_sigmoid(values, count, activation.alpha, activation.beta);
     default:
       for (std::int64_t i = 0; i < count; ++i) values[i] = ir::apply(activation, values[i]);
   }

@@ -1,5 +1,5 @@
-// Blocks of real numbers: the common currency of kernels that are not dominated by multiply-accumulates. A kernel loads a
-// block from each operand, whatever its type, computes in double, and stores it, quantized once.
+// Blocks of real numbers: the common currency of kernels that are not dominated by multiply-accumulates. A kernel loads
+// a block from each operand, whatever its type, computes in double, and stores it, quantized once.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ inline constexpr std::int64_t kBlock = 512;
 struct Quantizer {
   ir::DType dtype = ir::DType::undefined;
   Affine affine;
-  double reciprocal = 0.0;          // of the scale where it is exact (a power of two), else 0
+  double reciprocal = 0.0;             // of the scale where it is exact (a power of two), else 0
   double lowest = 0.0, highest = 0.0;  // of the type, relative to the zero point
 
   bool to_float() const { return dtype == ir::DType::f32 || dtype == ir::DType::f64; }

@@ -87,8 +87,8 @@ class ReduceKernel : public Kernel {
     const T* x = static_cast<const T*>(context.inputs[0]);
     const std::int64_t x_stride = kept_.inner().strides[0], y_stride = kept_.inner().strides[1];
     // Few results of long sums are still worth sharing: pieces small enough for that.
-    const std::int64_t piece = std::clamp(kParallelGrain / std::max<std::int64_t>(reduced_.element_count(), 1),
-                                          std::int64_t{64}, kBlock);
+    const std::int64_t piece =
+        std::clamp(kParallelGrain / std::max<std::int64_t>(reduced_.element_count(), 1), std::int64_t{64}, kBlock);
     kept_.for_each_run(piece, [&](const LoopNest::Offsets& at, std::int64_t count) {
       Sum sums[kBlock];
       std::fill_n(sums, count, start());
@@ -106,10 +106,12 @@ class ReduceKernel : public Kernel {
 
  private:
   Sum start() const {
-    if (op_ == Op::max) return std::is_integral_v<Sum> ? static_cast<Sum>(std::numeric_limits<T>::lowest())
-                                                       : static_cast<Sum>(-std::numeric_limits<double>::infinity());
-    if (op_ == Op::min) return std::is_integral_v<Sum> ? static_cast<Sum>(std::numeric_limits<T>::max())
-                                                       : static_cast<Sum>(std::numeric_limits<double>::infinity());
+    if (op_ == Op::max)
+      return std::is_integral_v<Sum> ? static_cast<Sum>(std::numeric_limits<T>::lowest())
+                                     : static_cast<Sum>(-std::numeric_limits<double>::infinity());
+    if (op_ == Op::min)
+      return std::is_integral_v<Sum> ? static_cast<Sum>(std::numeric_limits<T>::max())
+                                     : static_cast<Sum>(std::numeric_limits<double>::infinity());
     return Sum{};
   }
 
@@ -161,14 +163,22 @@ std::unique_ptr<Kernel> make_reduce(const ir::ReduceAttrs& attrs, const LayerOpe
   const Operand &x = operands.inputs[0], &y = operands.outputs[0];
   const Split split(reduced_axes(attrs, x.rank()), attrs.keepdims || attrs.all_from_axis2, x, y);
   switch (x.dtype) {
-    case DType::u8: return std::make_unique<ReduceKernel<std::uint8_t>>(attrs, split, x, y);
-    case DType::s8: return std::make_unique<ReduceKernel<std::int8_t>>(attrs, split, x, y);
-    case DType::u16: return std::make_unique<ReduceKernel<std::uint16_t>>(attrs, split, x, y);
-    case DType::s16: return std::make_unique<ReduceKernel<std::int16_t>>(attrs, split, x, y);
-    case DType::s32: return std::make_unique<ReduceKernel<std::int32_t>>(attrs, split, x, y);
-    case DType::f32: return std::make_unique<ReduceKernel<float>>(attrs, split, x, y);
-    case DType::f64: return std::make_unique<ReduceKernel<double>>(attrs, split, x, y);
-    default: fail(ErrorKind::unsupported, "a reduction of ", ir::name(x.dtype));
+    case DType::u8:
+      return std::make_unique<ReduceKernel<std::uint8_t>>(attrs, split, x, y);
+    case DType::s8:
+      return std::make_unique<ReduceKernel<std::int8_t>>(attrs, split, x, y);
+    case DType::u16:
+      return std::make_unique<ReduceKernel<std::uint16_t>>(attrs, split, x, y);
+    case DType::s16:
+      return std::make_unique<ReduceKernel<std::int16_t>>(attrs, split, x, y);
+    case DType::s32:
+      return std::make_unique<ReduceKernel<std::int32_t>>(attrs, split, x, y);
+    case DType::f32:
+      return std::make_unique<ReduceKernel<float>>(attrs, split, x, y);
+    case DType::f64:
+      return std::make_unique<ReduceKernel<double>>(attrs, split, x, y);
+    default:
+      fail(ErrorKind::unsupported, "a reduction of ", ir::name(x.dtype));
   }
 }
 

@@ -18,26 +18,33 @@ double source_coordinate(Attrs::Coordinates coordinates, std::int64_t i, double 
                          std::int64_t out) {
   const auto x = static_cast<double>(i);
   switch (coordinates) {
-    case Attrs::Coordinates::half_pixel: return (x + 0.5) / scale - 0.5;
+    case Attrs::Coordinates::half_pixel:
+      return (x + 0.5) / scale - 0.5;
     case Attrs::Coordinates::half_pixel_symmetric: {
       const double adjustment = static_cast<double>(out) / (scale * static_cast<double>(in));
       const double center = static_cast<double>(in) / 2.0;
       return center * (1.0 - adjustment) + (x + 0.5) / scale - 0.5;
     }
-    case Attrs::Coordinates::pytorch_half_pixel: return out > 1 ? (x + 0.5) / scale - 0.5 : 0.0;
+    case Attrs::Coordinates::pytorch_half_pixel:
+      return out > 1 ? (x + 0.5) / scale - 0.5 : 0.0;
     case Attrs::Coordinates::align_corners:
       return out == 1 ? 0.0 : x * static_cast<double>(in - 1) / static_cast<double>(out - 1);
-    case Attrs::Coordinates::asymmetric: return x / scale;
+    case Attrs::Coordinates::asymmetric:
+      return x / scale;
   }
   return x;
 }
 
 double round_nearest(Attrs::Nearest nearest, double x) {
   switch (nearest) {
-    case Attrs::Nearest::round_prefer_floor: return std::ceil(x - 0.5);
-    case Attrs::Nearest::round_prefer_ceil: return std::floor(x + 0.5);
-    case Attrs::Nearest::floor: return std::floor(x);
-    case Attrs::Nearest::ceil: return std::ceil(x);
+    case Attrs::Nearest::round_prefer_floor:
+      return std::ceil(x - 0.5);
+    case Attrs::Nearest::round_prefer_ceil:
+      return std::floor(x + 0.5);
+    case Attrs::Nearest::floor:
+      return std::floor(x);
+    case Attrs::Nearest::ceil:
+      return std::ceil(x);
   }
   return x;
 }
@@ -52,8 +59,8 @@ std::vector<double> axis_scales(const Attrs& attrs, const Operand& x, const Oper
   for (std::size_t i = 0; i < given; ++i) {
     const std::int64_t axis = attrs.axes.empty() ? static_cast<std::int64_t>(i) : attrs.axes[i];
     const auto d = static_cast<std::size_t>(axis < 0 ? axis + x.rank() : axis);
-    scales[d] = attrs.sizes.empty() ? attrs.scales[i]
-                                    : static_cast<double>(y.shape[d]) / static_cast<double>(x.shape[d]);
+    scales[d] =
+        attrs.sizes.empty() ? attrs.scales[i] : static_cast<double>(y.shape[d]) / static_cast<double>(x.shape[d]);
   }
   return scales;
 }
@@ -85,8 +92,8 @@ class LinearResize : public Kernel {
           continue;
         }
         const double last = static_cast<double>(x.shape[d] - 1);
-        const double at = std::clamp(
-            source_coordinate(attrs.coordinates, i, scales[d], x.shape[d], y.shape[d]), 0.0, last);
+        const double at =
+            std::clamp(source_coordinate(attrs.coordinates, i, scales[d], x.shape[d], y.shape[d]), 0.0, last);
         const double low = std::floor(at);
         axis.samples.push_back({static_cast<std::int64_t>(low) * x.strides[d],
                                 static_cast<std::int64_t>(std::min(low + 1.0, last)) * x.strides[d], at - low});

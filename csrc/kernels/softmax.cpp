@@ -16,7 +16,8 @@ class SoftmaxKernel : public Kernel {
       : log_(log), dtype_(x.dtype), affine_(x.affine()), quantizer_(make_quantizer(y)), rows_(rows), row_(row) {
     if (ir::size_of(x.dtype) != 1) return;
     exponentials_.resize(256);
-    for (int steps = 0; steps < 256; ++steps) exponentials_[static_cast<std::size_t>(steps)] = std::exp(-steps * affine_.scale);
+    for (int steps = 0; steps < 256; ++steps)
+      exponentials_[static_cast<std::size_t>(steps)] = std::exp(-steps * affine_.scale);
   }
 
   void execute(const ExecutionContext& context) const override {
@@ -43,8 +44,8 @@ class SoftmaxKernel : public Kernel {
     for (std::int64_t run = 0; run < row_.run_count(); ++run, cursor.advance()) {
       for (std::int64_t first = 0; first < inner.size; first += kBlock) {
         const std::int64_t count = std::min(kBlock, inner.size - first);
-        load_real(dtype_, context.inputs[0], x + cursor.offsets()[1] + first * inner.strides[1], inner.strides[1], count,
-                  affine, block);
+        load_real(dtype_, context.inputs[0], x + cursor.offsets()[1] + first * inner.strides[1], inner.strides[1],
+                  count, affine, block);
         body(block, y + cursor.offsets()[0] + first * inner.strides[0], count);
       }
     }
@@ -78,7 +79,7 @@ class SoftmaxKernel : public Kernel {
   ir::DType dtype_;
   Affine affine_;
   Quantizer quantizer_;
-  LoopNest rows_, row_;  // operand 0: y, operand 1: x
+  LoopNest rows_, row_;               // operand 0: y, operand 1: x
   std::vector<double> exponentials_;  // of 8-bit inputs, by steps below the largest
 };
 

@@ -1,5 +1,5 @@
-// Functions of one element: activations and changes of quantization parameters. For inputs of 8 and 16 bits a table of every
-// possible result, computed in double when the kernel is made; for wider ones the function itself.
+// Functions of one element: activations and changes of quantization parameters. For inputs of 8 and 16 bits a table of
+// every possible result, computed in double when the kernel is made; for wider ones the function itself.
 #include <cstring>
 
 #include "base/error.h"
@@ -80,10 +80,14 @@ class UnaryTable : public Kernel {
 template <typename In>
 std::unique_ptr<Kernel> make_table(const ir::Activation& function, const Operand& x, const Operand& y) {
   switch (ir::size_of(y.dtype)) {
-    case 1: return std::make_unique<UnaryTable<In, std::uint8_t>>(function, x, y);
-    case 2: return std::make_unique<UnaryTable<In, std::uint16_t>>(function, x, y);
-    case 4: return std::make_unique<UnaryTable<In, std::uint32_t>>(function, x, y);
-    default: return std::make_unique<UnaryTable<In, std::uint64_t>>(function, x, y);
+    case 1:
+      return std::make_unique<UnaryTable<In, std::uint8_t>>(function, x, y);
+    case 2:
+      return std::make_unique<UnaryTable<In, std::uint16_t>>(function, x, y);
+    case 4:
+      return std::make_unique<UnaryTable<In, std::uint32_t>>(function, x, y);
+    default:
+      return std::make_unique<UnaryTable<In, std::uint64_t>>(function, x, y);
   }
 }
 
@@ -92,9 +96,12 @@ std::unique_ptr<Kernel> make_table(const ir::Activation& function, const Operand
 std::unique_ptr<Kernel> make_unary(const ir::Activation& function, const LayerOperands& operands) {
   const Operand &x = operands.inputs[0], &y = operands.outputs[0];
   switch (ir::size_of(x.dtype)) {
-    case 1: return make_table<std::uint8_t>(function, x, y);
-    case 2: return make_table<std::uint16_t>(function, x, y);
-    default: return std::make_unique<UnaryBlocks>(function, x, y);
+    case 1:
+      return make_table<std::uint8_t>(function, x, y);
+    case 2:
+      return make_table<std::uint16_t>(function, x, y);
+    default:
+      return std::make_unique<UnaryBlocks>(function, x, y);
   }
 }
 

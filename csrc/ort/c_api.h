@@ -240,8 +240,7 @@ struct OrtApi {
   OrtStatus* (*ValueInfo_GetInitializerValue)(const OrtValueInfo* value_info, const OrtValue** initializer_value);
   void* reserved_327_to_330[4];
   OrtStatus* (*ValueInfo_IsConstantInitializer)(const OrtValueInfo* value_info, bool* is_constant_initializer);
-  void* reserved_332;
-  OrtStatus* (*Graph_GetName)(const OrtGraph* graph, const char** graph_name);
+  void* reserved_332_to_333[2];
   OrtStatus* (*Graph_GetModelPath)(const OrtGraph* graph, const char** model_path);
   void* reserved_335_to_337[3];
   OrtStatus* (*Graph_GetNumInputs)(const OrtGraph* graph, size_t* num_inputs);

@@ -14,10 +14,18 @@ Arena::Arena(const ExecutionPlan& plan)
     if (index >= 0) {
       const Storage& storage = plan.storages()[static_cast<std::size_t>(index)];
       switch (storage.kind) {
-        case Storage::Kind::arena: address = memory_.get() + storage.offset; break;
-        case Storage::Kind::constant: address = const_cast<void*>(storage.constant); break;  // only ever an input
-        case Storage::Kind::graph_input: patches_.push_back({pointers_.size(), storage.index, false}); break;
-        case Storage::Kind::graph_output: patches_.push_back({pointers_.size(), storage.index, true}); break;
+        case Storage::Kind::arena:
+          address = memory_.get() + storage.offset;
+          break;
+        case Storage::Kind::constant:
+          address = const_cast<void*>(storage.constant);
+          break;  // only ever an input
+        case Storage::Kind::graph_input:
+          patches_.push_back({pointers_.size(), storage.index, false});
+          break;
+        case Storage::Kind::graph_output:
+          patches_.push_back({pointers_.size(), storage.index, true});
+          break;
       }
     }
     pointers_.push_back(address);
@@ -38,7 +46,8 @@ void Arena::bind(Span<const void* const> inputs, Span<void* const> outputs) {
 
 void Arena::execute() const {
   for (const Call& call : calls_)
-    call.kernel->execute({pointers_.data() + call.inputs, pointers_.data() + call.outputs, call.scratch, call.state.get()});
+    call.kernel->execute(
+        {pointers_.data() + call.inputs, pointers_.data() + call.outputs, call.scratch, call.state.get()});
 }
 
 ArenaPool::Lease ArenaPool::take() {

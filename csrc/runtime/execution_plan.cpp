@@ -133,8 +133,8 @@ void ExecutionPlan::add_layer(const ir::Layer& layer) {
   const bool outputs_exist =
       std::any_of(layer.outputs.begin(), layer.outputs.end(), [](ir::ValueId id) { return id != ir::kNoValue; });
   if (!outputs_exist) fail(ErrorKind::internal, layer.op, " '", layer.name, "' has no outputs");
-  const auto first = *std::find_if(layer.outputs.begin(), layer.outputs.end(),
-                                   [](ir::ValueId id) { return id != ir::kNoValue; });
+  const auto first =
+      *std::find_if(layer.outputs.begin(), layer.outputs.end(), [](ir::ValueId id) { return id != ir::kNoValue; });
   const Layout layout = output_layout(layer, graph_->value(first).shape);
 
   for (std::size_t i = 0; i < layer.inputs.size(); ++i) {
@@ -169,7 +169,8 @@ void ExecutionPlan::add_layer(const ir::Layer& layer) {
   if (has_elements) add_step(kernels::make_kernel(operands), std::move(inputs), std::move(outputs));
 }
 
-// A view where nothing but the shape changes; it needs the elements in their logical order, unless the shape is the same.
+// A view where nothing but the shape changes; it needs the elements in their logical order, unless the shape is the
+// same.
 void ExecutionPlan::add_reshape(const ir::Layer& layer) {
   const ir::Value &x = graph_->value(layer.inputs.at(0)), &y = graph_->value(layer.outputs.at(0));
   if (!same_representation(x, y)) {

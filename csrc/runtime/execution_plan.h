@@ -1,5 +1,5 @@
-// A graph turned into steps: a kernel per layer, a layout per tensor, reorders where layouts meet, and the memory that each
-// tensor lives in.
+// A graph turned into steps: a kernel per layer, a layout per tensor, reorders where layouts meet, and the memory that
+// each tensor lives in.
 #pragma once
 
 #include <array>

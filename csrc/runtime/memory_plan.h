@@ -1,4 +1,5 @@
-// Places buffers with known lifetimes in one block of memory, so that those never alive at the same time share addresses.
+// Places buffers with known lifetimes in one block of memory, so that those never alive at the same time share
+// addresses.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// What the kernel tests share: tensors as plain doubles in logical order, and a comparison with real arithmetic. Nothing here
-// uses the code under test but to run it: orders, roundings and quantization are written out once more.
+// What the kernel tests share: tensors as plain doubles in logical order, and a comparison with real arithmetic.
+// Nothing here uses the code under test but to run it: orders, roundings and quantization are written out once more.
 #pragma once
 
 #include <cmath>
@@ -62,13 +62,14 @@ struct Tensor {
   std::vector<double> stored;
   Layout layout = Layout::row_major;
 
-  double scale(std::size_t entry = 0) const { return value.quant ? static_cast<double>(value.quant->scale[entry]) : 1.0; }
+  double scale(std::size_t entry = 0) const {
+    return value.quant ? static_cast<double>(value.quant->scale[entry]) : 1.0;
+  }
   double zero_point(std::size_t entry = 0) const { return value.quant ? value.quant->zero_point[entry] : 0; }
   double real(const Index& index) const {
-    const std::size_t entry =
-        value.quant && value.quant->scale.size() > 1
-            ? static_cast<std::size_t>(index[static_cast<std::size_t>(value.quant->axis)])
-            : 0;
+    const std::size_t entry = value.quant && value.quant->scale.size() > 1
+                                  ? static_cast<std::size_t>(index[static_cast<std::size_t>(value.quant->axis)])
+                                  : 0;
     return (stored[static_cast<std::size_t>(row_major(value.shape, index))] - zero_point(entry)) * scale(entry);
   }
 };
@@ -112,7 +113,9 @@ inline void randomise(Tensor& t, Random& random) {
     const double low = t.value.dtype == DType::s32 ? -100000 : type_lowest(t.value.dtype);
     const double high = t.value.dtype == DType::s32 ? 100000 : type_highest(t.value.dtype);
     const unsigned kind = random() % 8;
-    v = kind == 0 ? low : kind == 1 ? high : std::floor(low + (high - low + 1) * (static_cast<double>(random()) / 4294967296.0));
+    v = kind == 0   ? low
+        : kind == 1 ? high
+                    : std::floor(low + (high - low + 1) * (static_cast<double>(random()) / 4294967296.0));
   }
 }
 template <typename... Args>
@@ -125,13 +128,20 @@ Tensor random_tensor(Random& random, Args&&... args) {
 template <typename Call>
 void with_type(DType dtype, const Call& call) {
   switch (dtype) {
-    case DType::u8: return call(std::uint8_t{});
-    case DType::s8: return call(std::int8_t{});
-    case DType::u16: return call(std::uint16_t{});
-    case DType::s16: return call(std::int16_t{});
-    case DType::s32: return call(std::int32_t{});
-    case DType::f32: return call(float{});
-    default: std::abort();
+    case DType::u8:
+      return call(std::uint8_t{});
+    case DType::s8:
+      return call(std::int8_t{});
+    case DType::u16:
+      return call(std::uint16_t{});
+    case DType::s16:
+      return call(std::int16_t{});
+    case DType::s32:
+      return call(std::int32_t{});
+    case DType::f32:
+      return call(float{});
+    default:
+      std::abort();
   }
 }
 
@@ -176,8 +186,8 @@ inline ir::Layer layer_of(ir::LayerAttrs attrs) {
   return layer;
 }
 
-// Makes the layer's kernel and runs it into `outputs`, whose description says what is expected of it. nullptr: an absent
-// input.
+// Makes the layer's kernel and runs it into `outputs`, whose description says what is expected of it. nullptr: an
+// absent input.
 inline void run_layer(const ir::Layer& layer, const std::vector<const Tensor*>& inputs,
                       const std::vector<Tensor*>& outputs, const kernels::KernelOptions& options = {}) {
   kernels::LayerOperands operands{layer, {}, {}};
@@ -220,8 +230,8 @@ inline double quantized(const Tensor& out, double real) {
   return steps > type_highest(out.value.dtype) ? type_highest(out.value.dtype) : steps;
 }
 
-// Every element must be the quantized real number. Only where that number is within 1e-9 of a tie (steps of the output), and
-// not with exact_ties, may it be the neighbour: there the order of double operations decides.
+// Every element must be the quantized real number. Only where that number is within 1e-9 of a tie (steps of the
+// output), and not with exact_ties, may it be the neighbour: there the order of double operations decides.
 inline void expect_real(const Tensor& out, const std::function<double(const Index&)>& real, const std::string& what,
                         bool exact_ties = false) {
   int shown = 0;

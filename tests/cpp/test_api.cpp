@@ -174,6 +174,8 @@ TEST(errors) {
   CHECK_THROWS(program.run({}, {x.data()}), "run: the model has 1 inputs, 0 pointers were given");
   CHECK_THROWS(program.run({x.data()}, {}), "run: the model has 1 outputs, 0 pointers were given");
   CHECK_THROWS(program.run({nullptr}, {x.data()}), "run: the pointer for input 'x' is null");
+  const vaip::Model traced = vaip::Model::from_file(kModels + "claimed.onnx", {{"trace_file", "trace.json"}});
+  CHECK_THROWS(traced.compile(), "only sessions of onnxruntime write a trace_file");
   bool is_api_error = false;
   try {
     vaip::Model::from_file("/no/such/model.onnx");

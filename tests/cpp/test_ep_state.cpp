@@ -139,22 +139,22 @@ TEST(sessions_are_listed_from_open_to_close) {
 
 TEST(the_latest_partition_of_a_graph_counts) {
   SessionRecord record(1);
-  record.set_partition("main", report_of({{"a", true}, {"function", false}}), false);
-  record.set_partition("main", report_of({{"a", true}, {"inlined", true}}), false);
+  record.set_partition({"main", false}, report_of({{"a", true}, {"function", false}}), false);
+  record.set_partition({"main", false}, report_of({{"a", true}, {"inlined", true}}), false);
   CHECK_EQ(node_names(record.snapshot()), "a+ inlined+ ");
 }
 
 TEST(claimed_nodes_stay_when_the_graph_shows_them_fused) {
   SessionRecord record(1);
-  record.set_partition("main", report_of({{"a", true}, {"function", false}}), false);
-  record.set_partition("main", report_of({{"inlined", false}}), true);
+  record.set_partition({"main", false}, report_of({{"a", true}, {"function", false}}), false);
+  record.set_partition({"main", false}, report_of({{"inlined", false}}), true);
   CHECK_EQ(node_names(record.snapshot()), "inlined- a+ ");
 }
 
 TEST(nested_graphs_come_behind_the_models_own) {
   SessionRecord record(7);
-  record.set_partition("then", report_of({{"t", true}}), false);
-  record.set_partition("main", report_of({{"if", false}}), false);
+  record.set_partition({"then", true}, report_of({{"t", true}}), false);
+  record.set_partition({"main", false}, report_of({{"if", false}}), false);
   const SessionReport all = record.snapshot();
   CHECK_EQ(node_names(all), "if- t+ ");
   CHECK_EQ(all.session_id, 7u);

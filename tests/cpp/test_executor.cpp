@@ -1,12 +1,11 @@
-// Whole graphs: what the executor adds to the kernels is layouts, views, memory and concurrency. The reference runs the same
-// layers one by one, each with memory of its own.
+// Whole graphs: what the executor adds to the kernels is layouts, views, memory and concurrency. The reference runs the
+// same layers one by one, each with memory of its own.
 #include <atomic>
 #include <cstdlib>
-#include <map>
 #include <new>
 #include <thread>
 
-#include "kernel_harness.h"
+#include "graph_builder.h"
 #include "runtime/execution_plan.h"
 #include "runtime/executor.h"
 #include "runtime/memory_plan.h"
@@ -20,6 +19,10 @@ std::atomic<long> allocations{0};
   if (void* memory = std::malloc(bytes == 0 ? 1 : bytes)) return memory;
   throw std::bad_alloc();
 }
+[[gnu::noinline]] void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+  ++allocations;
+  return std::malloc(bytes == 0 ? 1 : bytes);
+}
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
@@ -28,130 +31,6 @@ namespace {
 using namespace vaip;
 using namespace vaip::test;
 using runtime::Executor;
-using Memory = std::vector<std::byte>;
-
-class Builder {
- public:
-  ir::Graph graph;
-  Random random{1};
-
-  ir::ValueId value(const Tensor& t) {
-    ir::Value v = t.value;
-    v.name = "v" + std::to_string(graph.values.size());
-    return graph.add_value(std::move(v));
-  }
-  ir::ValueId u8(const Shape& shape, float scale = 0.05F, int zero_point = 100) {
-    return value(describe(DType::u8, shape, scale, zero_point));
-  }
-  ir::ValueId constant(Tensor t) {
-    make_constant(t);
-    return value(t);
-  }
-  void layer(const std::string& op, ir::LayerAttrs attrs, std::vector<ir::ValueId> inputs,
-             std::vector<ir::ValueId> outputs) {
-    ir::Layer l = layer_of(std::move(attrs));
-    l.op = op;
-    l.name = op + std::to_string(graph.layers.size());
-    l.inputs = std::move(inputs);
-    l.outputs = std::move(outputs);
-    graph.layers.push_back(std::move(l));
-  }
-  // Same-size convolution with random weights; returns its output.
-  ir::ValueId conv(ir::ValueId x, std::int64_t channels, std::int64_t kernel = 3, std::int64_t stride = 1) {
-    const Shape in = graph.value(x).shape;
-    Shape out = in, weight = {channels, in[1]};
-    ir::ConvAttrs attrs;
-    out[1] = channels;
-    for (std::size_t d = 2; d < in.size(); ++d) {
-      out[d] = (in[d] - 1) / stride + 1;
-      weight.push_back(kernel);
-      attrs.kernel.push_back(kernel);
-      attrs.strides.push_back(stride);
-    }
-    attrs.pads = Shape(2 * attrs.kernel.size(), kernel / 2);
-    const ir::ValueId y = u8(out);
-    layer("Conv", attrs, {x, constant(random_tensor(random, DType::s8, weight, 0.01F, 0)), ir::kNoValue}, {y});
-    return y;
-  }
-  ir::ValueId add(ir::ValueId a, ir::ValueId b) {
-    const ir::ValueId y = u8(graph.value(a).shape, 0.08F, 90);
-    layer("Add", ir::ArithmeticAttrs{}, {a, b}, {y});
-    return y;
-  }
-};
-
-Memory random_bytes(const ir::Value& value, Random& random) {
-  Tensor t;
-  t.value = value;
-  randomise(t, random);
-  return encode(t);
-}
-
-std::vector<Memory> random_inputs(const ir::Graph& graph, std::uint32_t seed) {
-  Random random(seed);
-  std::vector<Memory> inputs;
-  for (const ir::ValueId id : graph.inputs) inputs.push_back(random_bytes(graph.value(id), random));
-  return inputs;
-}
-
-std::vector<Memory> run(const Executor& executor, const ir::Graph& graph, const std::vector<Memory>& inputs) {
-  std::vector<Memory> outputs;
-  std::vector<const void*> in;
-  std::vector<void*> out;
-  for (const Memory& m : inputs) in.push_back(m.data());
-  for (const ir::ValueId id : graph.outputs) {
-    const ir::Value& value = graph.value(id);
-    outputs.emplace_back(static_cast<std::size_t>(count_of(value.shape)) * ir::size_of(value.dtype), std::byte{0xEE});
-  }
-  for (Memory& m : outputs) out.push_back(m.data());
-  executor.run({in.data(), in.size()}, {out.data(), out.size()});
-  return outputs;
-}
-
-std::vector<Memory> reference(const ir::Graph& graph, const std::vector<Memory>& inputs) {
-  std::map<ir::ValueId, Tensor> tensors;
-  for (std::size_t i = 0; i < graph.inputs.size(); ++i) {
-    Tensor t;
-    t.value = graph.value(graph.inputs[i]);
-    decode(t, inputs[i]);
-    tensors[graph.inputs[i]] = t;
-  }
-  for (std::size_t i = 0; i < graph.values.size(); ++i) {
-    if (!graph.values[i].constant) continue;
-    Tensor t;
-    t.value = graph.values[i];
-    decode(t, Memory(t.value.constant->data.get(), t.value.constant->data.get() + t.value.constant->size_bytes));
-    tensors[static_cast<ir::ValueId>(i)] = t;
-  }
-  for (const ir::Layer& layer : graph.layers) {
-    const bool channels_last = kernels::layout_policy(layer) == kernels::LayoutPolicy::channels_last;
-    std::vector<Tensor> in, out;
-    for (const ir::ValueId id : layer.inputs) in.push_back(id == ir::kNoValue ? Tensor{} : tensors.at(id));
-    for (const ir::ValueId id : layer.outputs) {
-      out.emplace_back();
-      out.back().value = graph.value(id);
-      if (channels_last) out.back().layout = Layout::channels_last;
-    }
-    if (channels_last) in[0].layout = Layout::channels_last;
-    std::vector<const Tensor*> in_pointers;
-    std::vector<Tensor*> out_pointers;
-    for (std::size_t i = 0; i < in.size(); ++i)
-      in_pointers.push_back(layer.inputs[i] == ir::kNoValue ? nullptr : &in[i]);
-    for (Tensor& t : out) out_pointers.push_back(&t);
-    run_layer(layer, in_pointers, out_pointers);
-    for (std::size_t i = 0; i < out.size(); ++i) {
-      out[i].layout = Layout::row_major;
-      tensors[layer.outputs[i]] = out[i];
-    }
-  }
-  std::vector<Memory> outputs;
-  for (const ir::ValueId id : graph.outputs) {
-    Tensor t = tensors.at(id);
-    t.layout = Layout::row_major;
-    outputs.push_back(encode(t));
-  }
-  return outputs;
-}
 
 void expect_as_reference(const ir::Graph& graph, const std::string& what) {
   const Executor executor(graph);
@@ -195,7 +74,8 @@ ir::Graph residual_network(std::int64_t batch) {
           {flat, b.constant(random_tensor(b.random, DType::s8, Shape{10, 20}, 0.01F, 0)),
            b.constant(random_tensor(b.random, DType::f32, Shape{10}))},
           {scores});
-  const ir::ValueId probabilities = b.value(describe(DType::f32, {batch, 10})), map = b.value(describe(DType::f32, {batch, 20, 4, 4}));
+  const ir::ValueId probabilities = b.value(describe(DType::f32, {batch, 10})),
+                    map = b.value(describe(DType::f32, {batch, 20, 4, 4}));
   b.layer("Softmax", ir::SoftmaxAttrs{}, {scores}, {probabilities});
   b.layer("DequantizeLinear", ir::DequantizeAttrs{}, {last}, {map});
   // Outputs: the end, a quantized value that other layers read, and a float map kept channels last inside.
@@ -327,14 +207,16 @@ TEST(layers_between_layouts) {
   Builder b;
   const ir::ValueId x = b.u8({2, 4, 6, 6});
   b.graph.inputs = {x};
-  const ir::ValueId y = b.conv(x, 4), padded = b.u8({2, 4, 8, 7}), sliced = b.u8({2, 4, 4, 7}), up = b.u8({2, 4, 8, 14});
+  const ir::ValueId y = b.conv(x, 4), padded = b.u8({2, 4, 8, 7}), sliced = b.u8({2, 4, 4, 7}),
+                    up = b.u8({2, 4, 8, 14});
   b.layer("Pad", ir::PadAttrs{ir::PadAttrs::Mode::reflect, {1, 0, 1, 1}, {2, 3}, 0.0}, {y}, {padded});
   b.layer("Slice", ir::SliceAttrs{{-1}, {-9}, {2}, {-2}}, {padded}, {sliced});
   ir::ResizeAttrs resize;
   resize.mode = ir::ResizeAttrs::Mode::linear;
   resize.scales = {1, 1, 2, 2};
   b.layer("Resize", resize, {sliced}, {up});
-  const ir::ValueId first = b.u8({2, 1, 8, 14}), second = b.u8({2, 3, 8, 14}), rows = b.u8({2, 3 * 8, 14}), t = b.u8({14, 24, 2});
+  const ir::ValueId first = b.u8({2, 1, 8, 14}), second = b.u8({2, 3, 8, 14}), rows = b.u8({2, 3 * 8, 14}),
+                    t = b.u8({14, 24, 2});
   b.layer("Split", ir::SplitAttrs{1, {1, 3}}, {up}, {first, second});
   b.layer("Reshape", ir::ReshapeAttrs{ir::ReshapeAttrs::Op::reshape, {2, -1, 14}, false}, {second}, {rows});
   b.layer("Transpose", ir::TransposeAttrs{}, {rows}, {t});
@@ -388,7 +270,8 @@ TEST(buffers_alive_at_the_same_time_never_overlap) {
     std::vector<runtime::BufferRequest> requests;
     for (std::int64_t n = between(random, 1, 30); n > 0; --n) {
       const int first = static_cast<int>(between(random, 0, 15));
-      requests.push_back({static_cast<std::size_t>(between(random, 0, 1000)), first, first + static_cast<int>(between(random, 0, 6))});
+      requests.push_back(
+          {static_cast<std::size_t>(between(random, 0, 1000)), first, first + static_cast<int>(between(random, 0, 6))});
     }
     const runtime::MemoryPlan plan = runtime::plan_memory(requests);
     for (std::size_t a = 0; a < requests.size(); ++a) {
@@ -396,7 +279,8 @@ TEST(buffers_alive_at_the_same_time_never_overlap) {
       CHECK(plan.offsets[a] + requests[a].bytes <= plan.bytes || requests[a].bytes == 0);
       for (std::size_t o = 0; o < a; ++o) {
         if (requests[a].bytes == 0 || requests[o].bytes == 0) continue;
-        const bool together = requests[a].first_step <= requests[o].last_step && requests[o].first_step <= requests[a].last_step;
+        const bool together =
+            requests[a].first_step <= requests[o].last_step && requests[o].first_step <= requests[a].last_step;
         const bool apart = plan.offsets[a] + requests[a].bytes <= plan.offsets[o] ||
                            plan.offsets[o] + requests[o].bytes <= plan.offsets[a];
         CHECK(!together || apart);
@@ -407,7 +291,8 @@ TEST(buffers_alive_at_the_same_time_never_overlap) {
 
 TEST(later_runs_allocate_nothing) {
   Builder b;
-  const ir::ValueId x = b.u8({1, 8, 9, 9}), pooled = b.u8({1, 8, 3, 3}), sum = b.u8({1, 8, 3, 3}), mean = b.u8({1, 8, 1, 1});
+  const ir::ValueId x = b.u8({1, 8, 9, 9}), pooled = b.u8({1, 8, 3, 3}), sum = b.u8({1, 8, 3, 3}),
+                    mean = b.u8({1, 8, 1, 1});
   b.graph.inputs = {x};
   ir::PoolAttrs pool;
   pool.kernel = pool.strides = {3, 3};

@@ -43,7 +43,8 @@ TEST(quantize_divides_in_float32) {
   for (const DType dtype : {DType::u8, DType::s8, DType::u16, DType::s16}) {
     Tensor x = random_tensor(random, DType::f32, Shape{5001}), y = describe(dtype, {5001}, 0.0123F, 3);
     // Quotients that are ties in float32 but not in real arithmetic.
-    for (std::size_t i = 0; i < 2000; ++i) x.stored[i] = static_cast<double>(0.0123F * (static_cast<float>(i % 200) + 0.5F));
+    for (std::size_t i = 0; i < 2000; ++i)
+      x.stored[i] = static_cast<double>(0.0123F * (static_cast<float>(i % 200) + 0.5F));
     run_layer(layer_of(ir::QuantizeAttrs{}), {&x}, {&y});
     int wrong = 0;
     for (std::size_t i = 0; i < x.stored.size(); ++i) {
@@ -59,7 +60,8 @@ TEST(quantize_and_dequantize_per_axis_in_both_layouts) {
   for (const Layout layout : {Layout::row_major, Layout::channels_last}) {
     for (const int axis : {0, 1, 3}) {
       const Shape shape = {3, 3, 4, 3};
-      Tensor x = random_tensor(random, DType::f32, shape), q = describe(DType::s8, shape), y = describe(DType::f32, shape);
+      Tensor x = random_tensor(random, DType::f32, shape), q = describe(DType::s8, shape),
+             y = describe(DType::f32, shape);
       q.value.quant = ir::QuantParams{{0.1F, 0.3F, 0.01F}, {0, 7, -5}, axis};
       x.layout = q.layout = y.layout = layout;
       run_layer(layer_of(ir::QuantizeAttrs{}), {&x}, {&q});
@@ -82,7 +84,8 @@ TEST(quantize_and_dequantize_per_axis_in_both_layouts) {
 TEST(dequantize_multiplies_in_float32) {
   Random random(3);
   for (const DType dtype : {DType::u8, DType::s8, DType::u16, DType::s16, DType::s32}) {
-    Tensor x = random_tensor(random, dtype, Shape{3000}, 0.0137F, dtype == DType::s32 ? 0 : 5), y = describe(DType::f32, {3000});
+    Tensor x = random_tensor(random, dtype, Shape{3000}, 0.0137F, dtype == DType::s32 ? 0 : 5),
+           y = describe(DType::f32, {3000});
     run_layer(layer_of(ir::DequantizeAttrs{}), {&x}, {&y});
     int wrong = 0;
     for (std::size_t i = 0; i < x.stored.size(); ++i)
@@ -95,7 +98,8 @@ TEST(requantize_between_all_integer_types) {
   Random random(4);
   for (const DType from : {DType::u8, DType::s8, DType::u16, DType::s16, DType::s32}) {
     for (const DType to : {DType::u8, DType::s8, DType::u16, DType::s16, DType::s32}) {
-      Tensor x = random_tensor(random, from, Shape{777}, 0.25F, from == DType::s32 ? 0 : 9), y = describe(to, {777}, 0.5F, 4);
+      Tensor x = random_tensor(random, from, Shape{777}, 0.25F, from == DType::s32 ? 0 : 9),
+             y = describe(to, {777}, 0.5F, 4);
       run_layer(layer_of(ir::RequantizeAttrs{}), {&x}, {&y});
       expect_real(y, [&](const Index& at) { return x.real(at); }, "requantize", true);
     }
@@ -127,14 +131,22 @@ TEST(every_function_on_every_type) {
 
 double arithmetic(Op op, double a, double b) {
   switch (op) {
-    case Op::add: return a + b;
-    case Op::sub: return a - b;
-    case Op::mul: return a * b;
-    case Op::div: return a / b;
-    case Op::min: return b < a ? b : a;
-    case Op::max: return b > a ? b : a;
-    case Op::pow: return std::pow(a, b);
-    case Op::prelu: return a < 0 ? a * b : a;
+    case Op::add:
+      return a + b;
+    case Op::sub:
+      return a - b;
+    case Op::mul:
+      return a * b;
+    case Op::div:
+      return a / b;
+    case Op::min:
+      return b < a ? b : a;
+    case Op::max:
+      return b > a ? b : a;
+    case Op::pow:
+      return std::pow(a, b);
+    case Op::prelu:
+      return a < 0 ? a * b : a;
   }
   return 0;
 }
@@ -149,10 +161,14 @@ double broadcast_real(const Tensor& t, const Index& at) {
 TEST(arithmetic_with_broadcasting_in_both_layouts) {
   Random random(6);
   const std::vector<std::array<Shape, 3>> shapes = {
-      {{{2, 5, 3, 4}, {2, 5, 3, 4}, {2, 5, 3, 4}}}, {{{2, 5, 3, 4}, {1, 5, 1, 1}, {2, 5, 3, 4}}},
-      {{{2, 5, 1, 1}, {2, 5, 3, 4}, {2, 5, 3, 4}}}, {{{2, 5, 3, 4}, {}, {2, 5, 3, 4}}},
-      {{{5, 1, 4}, {3, 1}, {5, 3, 4}}},             {{{700}, {700}, {700}}},
-      {{{3, 1}, {1, 1100}, {3, 1100}}},             {{{}, {}, {}}},
+      {{{2, 5, 3, 4}, {2, 5, 3, 4}, {2, 5, 3, 4}}},
+      {{{2, 5, 3, 4}, {1, 5, 1, 1}, {2, 5, 3, 4}}},
+      {{{2, 5, 1, 1}, {2, 5, 3, 4}, {2, 5, 3, 4}}},
+      {{{2, 5, 3, 4}, {}, {2, 5, 3, 4}}},
+      {{{5, 1, 4}, {3, 1}, {5, 3, 4}}},
+      {{{700}, {700}, {700}}},
+      {{{3, 1}, {1, 1100}, {3, 1100}}},
+      {{{}, {}, {}}},
       {{{2, 5, 3, 4}, {3, 4}, {2, 5, 3, 4}}},
   };
   for (const Op op : {Op::add, Op::sub, Op::mul, Op::div, Op::min, Op::max, Op::pow, Op::prelu}) {
@@ -181,9 +197,12 @@ TEST(arithmetic_with_broadcasting_in_both_layouts) {
           attrs.op = op;
           if (random() % 3 == 0) attrs.activation.kind = Kind::relu;
           run_layer(layer_of(attrs), {&a, &b}, {&y});
-          expect_real(y, [&](const Index& at) {
-            return ir::apply(attrs.activation, arithmetic(op, broadcast_real(a, at), broadcast_real(b, at)));
-          }, "arithmetic " + std::to_string(static_cast<int>(op)));
+          expect_real(
+              y,
+              [&](const Index& at) {
+                return ir::apply(attrs.activation, arithmetic(op, broadcast_real(a, at), broadcast_real(b, at)));
+              },
+              "arithmetic " + std::to_string(static_cast<int>(op)));
         }
       }
     }
@@ -194,15 +213,19 @@ TEST(sum_of_many_operands_is_rounded_once) {
   Random random(7);
   std::vector<Tensor> inputs;
   std::vector<const Tensor*> pointers;
-  for (int i = 0; i < 7; ++i) inputs.push_back(random_tensor(random, DType::u8, Shape{2, 300}, 0.25F * static_cast<float>(i + 1), 17 * i));
+  for (int i = 0; i < 7; ++i)
+    inputs.push_back(random_tensor(random, DType::u8, Shape{2, 300}, 0.25F * static_cast<float>(i + 1), 17 * i));
   for (const Tensor& t : inputs) pointers.push_back(&t);
   Tensor y = describe(DType::s16, {2, 300}, 0.5F, 3);
   run_layer(layer_of(ir::ArithmeticAttrs{}), pointers, {&y});
-  expect_real(y, [&](const Index& at) {
-    double sum = 0;
-    for (const Tensor& t : inputs) sum += t.real(at);
-    return sum;
-  }, "sum of seven", true);
+  expect_real(
+      y,
+      [&](const Index& at) {
+        double sum = 0;
+        for (const Tensor& t : inputs) sum += t.real(at);
+        return sum;
+      },
+      "sum of seven", true);
   const std::vector<const Tensor*> many(40, &inputs[0]);
   CHECK_THROWS(run_layer(layer_of(ir::ArithmeticAttrs{}), many, {&y}), "Op 'layer0': an operator with 40 operands");
 }
@@ -221,7 +244,8 @@ TEST(addition_keeps_ties_exact_for_any_scales) {
 
 TEST(constants_quantized_per_axis_are_operands_too) {
   Random random(8);
-  Tensor a = random_tensor(random, DType::u8, Shape{2, 3, 4, 5}, 0.1F, 3), b = random_tensor(random, DType::s8, Shape{3, 1, 1});
+  Tensor a = random_tensor(random, DType::u8, Shape{2, 3, 4, 5}, 0.1F, 3),
+         b = random_tensor(random, DType::s8, Shape{3, 1, 1});
   b.value.quant = ir::QuantParams{{0.1F, 0.2F, 0.4F}, {1, 0, -1}, 0};
   make_constant(b);
   Tensor y = describe(DType::u8, {2, 3, 4, 5}, 0.3F, 100);
@@ -249,16 +273,19 @@ TEST(softmax_over_any_axis) {
           attrs.flatten_to_2d = flatten;
           run_layer(layer_of(attrs), {&x}, {&y});
           const auto first = static_cast<std::size_t>(axis < 0 ? axis + 4 : axis);
-          expect_real(y, [&](const Index& at) {
-            double sum = 0;
-            for_each_index(shape, [&](const Index& other) {
-              bool same_row = true;
-              for (std::size_t d = 0; d < 4; ++d)
-                if (flatten ? d < first : d != first) same_row = same_row && other[d] == at[d];
-              if (same_row) sum += std::exp(x.real(other) - x.real(at));
-            });
-            return log ? -std::log(sum) : 1.0 / sum;
-          }, "softmax");
+          expect_real(
+              y,
+              [&](const Index& at) {
+                double sum = 0;
+                for_each_index(shape, [&](const Index& other) {
+                  bool same_row = true;
+                  for (std::size_t d = 0; d < 4; ++d)
+                    if (flatten ? d < first : d != first) same_row = same_row && other[d] == at[d];
+                  if (same_row) sum += std::exp(x.real(other) - x.real(at));
+                });
+                return log ? -std::log(sum) : 1.0 / sum;
+              },
+              "softmax");
         }
       }
     }

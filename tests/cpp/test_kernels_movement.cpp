@@ -49,11 +49,14 @@ TEST(transpose_of_any_rank_and_layout) {
     ir::TransposeAttrs given = attrs;
     if (i % 10 == 0) given.perm.clear();  // the default reverses
     run_layer(layer_of(given), {&x}, {&y});
-    expect_real(y, [&](const Index& at) {
-      Index from(rank);
-      for (std::size_t d = 0; d < rank; ++d) from[static_cast<std::size_t>(attrs.perm[d])] = at[d];
-      return x.real(from);
-    }, "transpose");
+    expect_real(
+        y,
+        [&](const Index& at) {
+          Index from(rank);
+          for (std::size_t d = 0; d < rank; ++d) from[static_cast<std::size_t>(attrs.perm[d])] = at[d];
+          return x.real(from);
+        },
+        "transpose");
   }
 }
 
@@ -87,11 +90,14 @@ TEST(slices_with_any_start_and_step) {
     randomise(x, random);
     randomise_layouts(random, {&x, &y});
     run_layer(layer_of(attrs), {&x}, {&y});
-    expect_real(y, [&](const Index& at) {
-      Index from(rank);
-      for (std::size_t d = 0; d < rank; ++d) from[d] = chosen[d][static_cast<std::size_t>(at[d])];
-      return x.real(from);
-    }, "slice");
+    expect_real(
+        y,
+        [&](const Index& at) {
+          Index from(rank);
+          for (std::size_t d = 0; d < rank; ++d) from[d] = chosen[d][static_cast<std::size_t>(at[d])];
+          return x.real(from);
+        },
+        "slice");
   }
 }
 
@@ -117,24 +123,30 @@ TEST(concat_and_split_are_inverse) {
     ir::ConcatAttrs concat;
     concat.axis = static_cast<std::int64_t>(axis) - (i % 2 == 0 ? static_cast<std::int64_t>(rank) : 0);
     run_layer(layer_of(concat), {&parts[0], &parts[1], &parts[2]}, {&whole});
-    expect_real(whole, [&](const Index& at) {
-      std::size_t p = 2;
-      while (at[axis] < begins[p]) --p;
-      Index from = at;
-      from[axis] -= begins[p];
-      return parts[p].real(from);
-    }, "concat");
+    expect_real(
+        whole,
+        [&](const Index& at) {
+          std::size_t p = 2;
+          while (at[axis] < begins[p]) --p;
+          Index from = at;
+          from[axis] -= begins[p];
+          return parts[p].real(from);
+        },
+        "concat");
 
     ir::SplitAttrs split;
     split.axis = concat.axis;
     std::vector<Tensor> out = parts;
     run_layer(layer_of(split), {&whole}, {&out[0], &out[1], &out[2]});
     for (std::size_t p = 0; p < 3; ++p)
-      expect_real(out[p], [&](const Index& at) {
-        Index from = at;
-        from[axis] += begins[p];
-        return whole.real(from);
-      }, "split");
+      expect_real(
+          out[p],
+          [&](const Index& at) {
+            Index from = at;
+            from[axis] += begins[p];
+            return whole.real(from);
+          },
+          "split");
   }
 }
 
@@ -164,23 +176,33 @@ TEST(pads_in_all_modes) {
     randomise(x, random);
     randomise_layouts(random, {&x, &y});
     run_layer(layer_of(attrs), {&x}, {&y});
-    expect_real(y, [&](const Index& at) {
-      Index from(rank);
-      for (std::size_t d = 0; d < rank; ++d) {
-        const std::int64_t size = x.value.shape[d];
-        std::int64_t p = at[d] - begins[d];
-        if (p < 0 || p >= size) {
-          switch (attrs.mode) {
-            case Mode::constant: return attrs.value;
-            case Mode::edge: p = p < 0 ? 0 : size - 1; break;
-            case Mode::wrap: p = (p + size) % size; break;
-            case Mode::reflect: p = p < 0 ? -p : 2 * (size - 1) - p; break;
+    expect_real(
+        y,
+        [&](const Index& at) {
+          Index from(rank);
+          for (std::size_t d = 0; d < rank; ++d) {
+            const std::int64_t size = x.value.shape[d];
+            std::int64_t p = at[d] - begins[d];
+            if (p < 0 || p >= size) {
+              switch (attrs.mode) {
+                case Mode::constant:
+                  return attrs.value;
+                case Mode::edge:
+                  p = p < 0 ? 0 : size - 1;
+                  break;
+                case Mode::wrap:
+                  p = (p + size) % size;
+                  break;
+                case Mode::reflect:
+                  p = p < 0 ? -p : 2 * (size - 1) - p;
+                  break;
+              }
+            }
+            from[d] = p;
           }
-        }
-        from[d] = p;
-      }
-      return x.real(from);
-    }, "pad");
+          return x.real(from);
+        },
+        "pad");
   }
 }
 
@@ -193,10 +215,13 @@ TEST(reshape_keeps_the_order) {
     ir::ReshapeAttrs attrs;
     attrs.spec = {4, 6};
     run_layer(layer_of(attrs), {&x}, {&y});
-    expect_real(y, [&](const Index& at) {
-      const std::int64_t i = at[0] * 6 + at[1];
-      return x.real({i / 12, i / 4 % 3, i % 4});
-    }, "reshape");
+    expect_real(
+        y,
+        [&](const Index& at) {
+          const std::int64_t i = at[0] * 6 + at[1];
+          return x.real({i / 12, i / 4 % 3, i % 4});
+        },
+        "reshape");
   }
 }
 

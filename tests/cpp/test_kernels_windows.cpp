@@ -53,9 +53,11 @@ TEST(pooling_with_random_attributes) {
     }
     for (std::size_t d = 0; d < 2 * rank; ++d) attrs.pads.push_back(between(random, 0, attrs.kernel[d % rank] - 1));
     for (std::size_t d = 0; d < rank; ++d) {
-      const std::int64_t room = x_shape[2 + d] + attrs.pads[d] + attrs.pads[rank + d] - (attrs.kernel[d] - 1) * attrs.dilations[d] - 1;
+      const std::int64_t room =
+          x_shape[2 + d] + attrs.pads[d] + attrs.pads[rank + d] - (attrs.kernel[d] - 1) * attrs.dilations[d] - 1;
       std::int64_t out = room / attrs.strides[d] + 1;
-      if (attrs.ceil_mode && ceil_div(room, attrs.strides[d]) + 1 > out && out * attrs.strides[d] < x_shape[2 + d] + attrs.pads[d])
+      if (attrs.ceil_mode && ceil_div(room, attrs.strides[d]) + 1 > out &&
+          out * attrs.strides[d] < x_shape[2 + d] + attrs.pads[d])
         ++out;
       y_shape.push_back(out);
     }
@@ -68,12 +70,15 @@ TEST(pooling_with_random_attributes) {
     }
     x.layout = y.layout = Layout::channels_last;
     run_layer(layer_of(attrs), {&x}, {&y});
-    expect_real(y, [&](const Index& at) {
-      // A window without one valid element has no value; ONNX leaves it open.
-      const double real = pooled(attrs, x, at);
-      if (std::isfinite(real)) return ir::apply(attrs.activation, real);
-      return (y.stored[static_cast<std::size_t>(row_major(y_shape, at))] - y.zero_point()) * y.scale();
-    }, "pool " + std::to_string(i));
+    expect_real(
+        y,
+        [&](const Index& at) {
+          // A window without one valid element has no value; ONNX leaves it open.
+          const double real = pooled(attrs, x, at);
+          if (std::isfinite(real)) return ir::apply(attrs.activation, real);
+          return (y.stored[static_cast<std::size_t>(row_major(y_shape, at))] - y.zero_point()) * y.scale();
+        },
+        "pool " + std::to_string(i));
   }
 }
 
@@ -87,7 +92,8 @@ TEST(averages_keep_ties_exact) {
   attrs.pads = {0, 0};
   Tensor x = describe(DType::u8, {1, 1, 6 * 200}, 0.1F, 0), y = describe(DType::u8, {1, 1, 200}, 0.1F, 0);
   for (int i = 0; i < 200; ++i)
-    for (int j = 0; j < 6; ++j) x.stored.push_back(j == 0 ? (3 + 6 * i) % 256 : j == 1 ? (3 + 6 * i) / 256 * 256 / 6 : 0);
+    for (int j = 0; j < 6; ++j)
+      x.stored.push_back(j == 0 ? (3 + 6 * i) % 256 : j == 1 ? (3 + 6 * i) / 256 * 256 / 6 : 0);
   run_layer(layer_of(attrs), {&x}, {&y});
   for (std::size_t i = 0; i < 200; ++i) {
     double sum = 0;
@@ -121,8 +127,10 @@ TEST(reductions_over_any_axes_in_both_layouts) {
       reduced.assign(rank, true);
     Shape y_shape;
     for (std::size_t d = 0; d < rank; ++d) {
-      if (!reduced[d]) y_shape.push_back(shape[d]);
-      else if (attrs.keepdims) y_shape.push_back(1);
+      if (!reduced[d])
+        y_shape.push_back(shape[d]);
+      else if (attrs.keepdims)
+        y_shape.push_back(1);
     }
     const DType dtype = pick<DType>(random, {DType::u8, DType::s8, DType::u16, DType::s32, DType::f32});
     Tensor x = random_tensor(random, dtype, shape), y = describe(DType::s16, y_shape, 0.11F, -3);
@@ -130,30 +138,37 @@ TEST(reductions_over_any_axes_in_both_layouts) {
     if (rank >= 3 && random() % 2 == 0) x.layout = Layout::channels_last;
     if (y_shape.size() >= 3 && random() % 2 == 0) y.layout = Layout::channels_last;
     run_layer(layer_of(attrs), {&x}, {&y});
-    expect_real(y, [&](const Index& at) {
-      Shape box;
-      for (std::size_t d = 0; d < rank; ++d) box.push_back(reduced[d] ? shape[d] : 1);
-      double sum = 0, largest = -1e300, smallest = 1e300;
-      for_each_index(box, [&](const Index& inner) {
-        Index from = inner;
-        std::size_t next = 0;
-        for (std::size_t d = 0; d < rank; ++d) {
-          if (!reduced[d]) from[d] = at[next];
-          if (!reduced[d] || attrs.keepdims) ++next;
-        }
-        const double v = x.real(from);
-        sum += v;
-        largest = std::max(largest, v);
-        smallest = std::min(smallest, v);
-      });
-      switch (attrs.op) {
-        case ir::ReduceAttrs::Op::mean: return sum / static_cast<double>(count_of(box));
-        case ir::ReduceAttrs::Op::sum: return sum;
-        case ir::ReduceAttrs::Op::max: return largest;
-        case ir::ReduceAttrs::Op::min: return smallest;
-      }
-      return 0.0;
-    }, "reduce " + std::to_string(i));
+    expect_real(
+        y,
+        [&](const Index& at) {
+          Shape box;
+          for (std::size_t d = 0; d < rank; ++d) box.push_back(reduced[d] ? shape[d] : 1);
+          double sum = 0, largest = -1e300, smallest = 1e300;
+          for_each_index(box, [&](const Index& inner) {
+            Index from = inner;
+            std::size_t next = 0;
+            for (std::size_t d = 0; d < rank; ++d) {
+              if (!reduced[d]) from[d] = at[next];
+              if (!reduced[d] || attrs.keepdims) ++next;
+            }
+            const double v = x.real(from);
+            sum += v;
+            largest = std::max(largest, v);
+            smallest = std::min(smallest, v);
+          });
+          switch (attrs.op) {
+            case ir::ReduceAttrs::Op::mean:
+              return sum / static_cast<double>(count_of(box));
+            case ir::ReduceAttrs::Op::sum:
+              return sum;
+            case ir::ReduceAttrs::Op::max:
+              return largest;
+            case ir::ReduceAttrs::Op::min:
+              return smallest;
+          }
+          return 0.0;
+        },
+        "reduce " + std::to_string(i));
   }
 }
 
@@ -184,11 +199,16 @@ using Nearest = ir::ResizeAttrs::Nearest;
 
 double coordinate(Coordinates mode, double i, double scale, double in, double out) {
   switch (mode) {
-    case Coordinates::half_pixel: return (i + 0.5) / scale - 0.5;
-    case Coordinates::half_pixel_symmetric: return in / 2 * (1 - out / (scale * in)) + (i + 0.5) / scale - 0.5;
-    case Coordinates::pytorch_half_pixel: return out > 1 ? (i + 0.5) / scale - 0.5 : 0;
-    case Coordinates::align_corners: return out == 1 ? 0 : i * (in - 1) / (out - 1);
-    case Coordinates::asymmetric: return i / scale;
+    case Coordinates::half_pixel:
+      return (i + 0.5) / scale - 0.5;
+    case Coordinates::half_pixel_symmetric:
+      return in / 2 * (1 - out / (scale * in)) + (i + 0.5) / scale - 0.5;
+    case Coordinates::pytorch_half_pixel:
+      return out > 1 ? (i + 0.5) / scale - 0.5 : 0;
+    case Coordinates::align_corners:
+      return out == 1 ? 0 : i * (in - 1) / (out - 1);
+    case Coordinates::asymmetric:
+      return i / scale;
   }
   return 0;
 }
@@ -196,9 +216,11 @@ double coordinate(Coordinates mode, double i, double scale, double in, double ou
 TEST(resize_in_all_modes) {
   Random random(3);
   for (const auto mode : {ir::ResizeAttrs::Mode::nearest, ir::ResizeAttrs::Mode::linear}) {
-    for (const auto coordinates : {Coordinates::half_pixel, Coordinates::half_pixel_symmetric,
-                                   Coordinates::pytorch_half_pixel, Coordinates::align_corners, Coordinates::asymmetric}) {
-      for (const auto nearest : {Nearest::round_prefer_floor, Nearest::round_prefer_ceil, Nearest::floor, Nearest::ceil}) {
+    for (const auto coordinates :
+         {Coordinates::half_pixel, Coordinates::half_pixel_symmetric, Coordinates::pytorch_half_pixel,
+          Coordinates::align_corners, Coordinates::asymmetric}) {
+      for (const auto nearest :
+           {Nearest::round_prefer_floor, Nearest::round_prefer_ceil, Nearest::floor, Nearest::ceil}) {
         for (int variant = 0; variant < 6; ++variant) {
           const Shape shape = variant < 3 ? Shape{2, 3, 4, 5} : variant < 5 ? Shape{1, 2, 7} : Shape{6, 5};
           ir::ResizeAttrs attrs;
@@ -212,47 +234,55 @@ TEST(resize_in_all_modes) {
             const double scale = pick<double>(random, {2.0, 0.5, 1.5, 2.0 / 3.0, 3.0, 1.0});
             if (variant % 2 == 0) {
               scales[d] = scale;
-              out[d] = std::max<std::int64_t>(1, static_cast<std::int64_t>(std::floor(static_cast<double>(shape[d]) * scale)));
+              out[d] = std::max<std::int64_t>(
+                  1, static_cast<std::int64_t>(std::floor(static_cast<double>(shape[d]) * scale)));
             } else {
               out[d] = between(random, 1, 9);
               scales[d] = static_cast<double>(out[d]) / static_cast<double>(shape[d]);
             }
             attrs.axes.push_back(static_cast<std::int64_t>(d) - (variant == 0 ? static_cast<std::int64_t>(rank) : 0));
-            if (variant % 2 == 0) attrs.scales.push_back(scale);
-            else attrs.sizes.push_back(out[d]);
+            if (variant % 2 == 0)
+              attrs.scales.push_back(scale);
+            else
+              attrs.sizes.push_back(out[d]);
           }
           const bool same = variant % 3 == 0;
           Tensor x = random_tensor(random, DType::u8, shape, 0.25F, 9);
           Tensor y = same ? describe(DType::u8, out, 0.25F, 9) : describe(DType::s8, out, 0.4F, -30);
           if (rank > 2 && variant != 4) x.layout = y.layout = Layout::channels_last;
           run_layer(layer_of(attrs), {&x}, {&y});
-          expect_real(y, [&](const Index& at) {
-            std::vector<double> from;
-            for (std::size_t d = 0; d < rank; ++d) {
-              const auto in_size = static_cast<double>(shape[d]), out_size = static_cast<double>(out[d]);
-              const bool resized = scales[d] != 1.0 || shape[d] != out[d];
-              const double c = resized ? coordinate(coordinates, static_cast<double>(at[d]), scales[d], in_size, out_size)
-                                       : static_cast<double>(at[d]);
-              const double rounded = nearest == Nearest::round_prefer_floor  ? std::ceil(c - 0.5)
-                                     : nearest == Nearest::round_prefer_ceil ? std::floor(c + 0.5)
-                                     : nearest == Nearest::floor             ? std::floor(c)
-                                                                             : std::ceil(c);
-              from.push_back(std::min(std::max(mode == ir::ResizeAttrs::Mode::nearest ? rounded : c, 0.0), in_size - 1));
-            }
-            double sum = 0;
-            for_each_index(Shape(rank, 2), [&](const Index& corner) {
-              double weight = 1;
-              Index index;
-              for (std::size_t d = 0; d < rank; ++d) {
-                const double low = std::floor(from[d]), share = from[d] - low;
-                weight *= corner[d] == 1 ? share : 1 - share;
-                index.push_back(std::min<std::int64_t>(static_cast<std::int64_t>(low) + corner[d], shape[d] - 1));
-              }
-              if (weight > 0) sum += weight * x.real(index);
-            });
-            return sum;
-          }, "resize mode " + std::to_string(static_cast<int>(mode)) + " coordinates " +
-                 std::to_string(static_cast<int>(coordinates)));
+          expect_real(
+              y,
+              [&](const Index& at) {
+                std::vector<double> from;
+                for (std::size_t d = 0; d < rank; ++d) {
+                  const auto in_size = static_cast<double>(shape[d]), out_size = static_cast<double>(out[d]);
+                  const bool resized = scales[d] != 1.0 || shape[d] != out[d];
+                  const double c =
+                      resized ? coordinate(coordinates, static_cast<double>(at[d]), scales[d], in_size, out_size)
+                              : static_cast<double>(at[d]);
+                  const double rounded = nearest == Nearest::round_prefer_floor  ? std::ceil(c - 0.5)
+                                         : nearest == Nearest::round_prefer_ceil ? std::floor(c + 0.5)
+                                         : nearest == Nearest::floor             ? std::floor(c)
+                                                                                 : std::ceil(c);
+                  from.push_back(
+                      std::min(std::max(mode == ir::ResizeAttrs::Mode::nearest ? rounded : c, 0.0), in_size - 1));
+                }
+                double sum = 0;
+                for_each_index(Shape(rank, 2), [&](const Index& corner) {
+                  double weight = 1;
+                  Index index;
+                  for (std::size_t d = 0; d < rank; ++d) {
+                    const double low = std::floor(from[d]), share = from[d] - low;
+                    weight *= corner[d] == 1 ? share : 1 - share;
+                    index.push_back(std::min<std::int64_t>(static_cast<std::int64_t>(low) + corner[d], shape[d] - 1));
+                  }
+                  if (weight > 0) sum += weight * x.real(index);
+                });
+                return sum;
+              },
+              "resize mode " + std::to_string(static_cast<int>(mode)) + " coordinates " +
+                  std::to_string(static_cast<int>(coordinates)));
         }
       }
     }

@@ -98,7 +98,6 @@ const std::map<std::string, std::size_t>& declared_offsets() {
       M(OrtApi, GetTensorSizeInBytes),
       M(OrtApi, ValueInfo_GetInitializerValue),
       M(OrtApi, ValueInfo_IsConstantInitializer),
-      M(OrtApi, Graph_GetName),
       M(OrtApi, Graph_GetModelPath),
       M(OrtApi, Graph_GetNumInputs),
       M(OrtApi, Graph_GetInputs),

@@ -61,8 +61,8 @@ def _activation(draw: Draw, b: ModelBuilder) -> dict[str, Any]:
 
 
 def _weights(draw: Draw, b: ModelBuilder, bias: str = "none") -> dict[str, Any]:
-    # A float bias of a per-channel layer before opset 13: onnxruntime's optimizer turns it into a DQ with an axis, which
-    # that opset does not know, and then finds the graph invalid.
+    # Not with a float bias before opset 13: onnxruntime's optimizer turns it into a DQ with an axis, which that opset
+    # does not know, and finds the graph invalid.
     per_channel = allows_per_channel(b.style) and (bias != "float32" or b.style.opset >= 13)
     return {
         "per_channel": per_channel and draw(st.booleans()),

@@ -25,6 +25,7 @@ ABOUT_MEANING = (
     "regular expression",
     "array), got",
     "belongs in the section",
+    "/sessionOptions/",
     "did you mean",
     "option",
 )

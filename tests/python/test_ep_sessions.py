@@ -170,6 +170,32 @@ def test_branches_are_claimed_with_the_outer_values_that_they_read() -> None:
     assert "if" in [node["name"] for node in report["unclaimed"]]
 
 
+def test_branches_that_look_the_same_are_counted_apart() -> None:
+    builder = network()
+    inner = builder.build().graph
+    y = inner.output[0]
+
+    def branch() -> onnx.GraphProto:
+        return helper.make_graph(inner.node, "branch", [], [y])
+
+    graph = helper.make_graph(
+        [helper.make_node("If", ["condition"], ["y"], name="if", then_branch=branch(), else_branch=branch())],
+        "outer",
+        [inner.input[0], helper.make_tensor_value_info("condition", TensorProto.BOOL, [])],
+        [helper.make_tensor_value_info("y", y.type.tensor_type.elem_type, [None] * 4)],
+        inner.initializer,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", builder.style.opset)], ir_version=8)
+    session = session_of(model, [EP_NAME, CPU])
+    report = newest_report()
+    assert report["subgraphs"] == 2
+    assert report["nodes"]["ipu"] == len(claimed_nodes(session))
+    assert report["nodes"]["cpu"] == 1
+    for condition in (True, False):
+        outputs = session.run(None, {**builder.feeds(), "condition": np.array(condition)})
+        np.testing.assert_array_equal(outputs[0], expected_of(builder))
+
+
 def with_function(builder: ModelBuilder) -> onnx.ModelProto:
     """The same model, its Relu in a model-local function: onnxruntime offers the graph again once that is inlined."""
     model = builder.build()

@@ -1,4 +1,4 @@
-// Convolutions and matrix products on every path, against 64-bit integer loops.
+// Convolutions on every path, against 64-bit integer loops.
 #include <string>
 
 #include "kernel_harness.h"
@@ -53,7 +53,8 @@ ConvData make_conv_data(const ConvCase& c, Random& random) {
     }
   }
   make_constant(data.w);
-  data.b = c.float_bias ? random_tensor(random, DType::f32, Shape{oc}) : random_tensor(random, DType::s32, Shape{oc}, 1.0F, 0);
+  data.b = c.float_bias ? random_tensor(random, DType::f32, Shape{oc})
+                        : random_tensor(random, DType::s32, Shape{oc}, 1.0F, 0);
   if (!c.float_bias) {
     data.b.value.quant = ir::QuantParams{};
     for (std::int64_t i = 0; i < oc; ++i) {
@@ -66,8 +67,8 @@ ConvData make_conv_data(const ConvCase& c, Random& random) {
   const float reach = 20.0F * std::sqrt(static_cast<float>(c.in_per_group * count_of(c.kernel)));
   data.y = describe(c.y_dtype, y_shape);
   if (c.y_dtype != DType::f32)
-    data.y.value.quant = ir::QuantParams{{scale_of(random, c.powers_of_two, x_scale * w_scale * reach * 10)},
-                                         {c.y_zero_point}, 0};
+    data.y.value.quant =
+        ir::QuantParams{{scale_of(random, c.powers_of_two, x_scale * w_scale * reach * 10)}, {c.y_zero_point}, 0};
   data.y.layout = Layout::channels_last;
   data.attrs.kernel = c.kernel;
   data.attrs.strides = c.strides;
@@ -110,8 +111,9 @@ void check_conv(const ConvCase& c, const std::vector<ComputePath>& paths, std::u
     options.path = path;
     Tensor y = data.y;
     run_layer(layer_of(data.attrs), {&data.x, &data.w, c.bias ? &data.b : nullptr}, {&y}, options);
-    expect_real(y, [&](const Index& at) { return conv_real(data, c.bias, at); },
-                what + " seed " + std::to_string(seed) + " path " + std::string(name(path)), c.powers_of_two);
+    expect_real(
+        y, [&](const Index& at) { return conv_real(data, c.bias, at); },
+        what + " seed " + std::to_string(seed) + " path " + std::string(name(path)), c.powers_of_two);
   }
 }
 
@@ -129,15 +131,15 @@ TEST(conv_random_attributes_on_all_paths) {
       c.strides.push_back(between(random, 1, 3));
       c.spatial.push_back(between(random, (c.kernel[d] - 1) * c.dilations[d] + 1, 9));
     }
-    for (std::size_t d = 0; d < 2 * rank; ++d)
-      c.pads.push_back(between(random, 0, c.kernel[d % rank] == 1 ? 0 : 2));
+    for (std::size_t d = 0; d < 2 * rank; ++d) c.pads.push_back(between(random, 0, c.kernel[d % rank] == 1 ? 0 : 2));
     c.batch = between(random, 1, 3);
     c.groups = pick<std::int64_t>(random, {1, 1, 2, 3});
     c.in_per_group = pick<std::int64_t>(random, {1, 3, 4, 8, 17});
     c.out_per_group = pick<std::int64_t>(random, {1, 2, 5, 8, 16, 33});
     c.x_dtype = pick<DType>(random, {DType::u8, DType::s8});
     c.y_dtype = pick<DType>(random, {DType::u8, DType::s8, DType::u16, DType::f32});
-    c.x_zero_point = c.x_dtype == DType::u8 ? pick<int>(random, {0, 1, 128, 255}) : pick<int>(random, {0, -128, 5, 127});
+    c.x_zero_point =
+        c.x_dtype == DType::u8 ? pick<int>(random, {0, 1, 128, 255}) : pick<int>(random, {0, -128, 5, 127});
     c.y_zero_point = c.y_dtype == DType::f32 || c.y_dtype == DType::u16 ? 0 : pick<int>(random, {0, 3, 100});
     c.per_channel = random() % 2 == 0;
     c.bias = random() % 3 != 0;
@@ -213,9 +215,9 @@ TEST(conv_with_saturating_pairs_is_exact) {
         c.bias = false;
         Random random(3);
         ConvData data = make_conv_data(c, random);
-        for (double& v : data.x.stored) v = pattern == 0 || random() % 2 == 0 ? type_highest(x_dtype) : type_lowest(x_dtype);
-        for (double& v : data.w.stored)
-          v = pattern == 0 ? 127 : pattern == 1 ? -128 : random() % 2 == 0 ? 127 : -128;
+        for (double& v : data.x.stored)
+          v = pattern == 0 || random() % 2 == 0 ? type_highest(x_dtype) : type_lowest(x_dtype);
+        for (double& v : data.w.stored) v = pattern == 0 ? 127 : pattern == 1 ? -128 : random() % 2 == 0 ? 127 : -128;
         make_constant(data.w);
         data.y.value.quant = ir::QuantParams{{data.x.value.quant->scale[0] * data.w.value.quant->scale[0]}, {0}, 0};
         for (const ComputePath path : kAllPaths) {
@@ -223,8 +225,9 @@ TEST(conv_with_saturating_pairs_is_exact) {
           options.path = path;
           Tensor y = data.y;
           run_layer(layer_of(data.attrs), {&data.x, &data.w, nullptr}, {&y}, options);
-          expect_real(y, [&](const Index& at) { return conv_real(data, false, at); },
-                      "saturation trap on path " + std::string(name(path)), true);
+          expect_real(
+              y, [&](const Index& at) { return conv_real(data, false, at); },
+              "saturation trap on path " + std::string(name(path)), true);
         }
       }
     }
@@ -305,20 +308,24 @@ TEST(conv_weights_of_any_type_and_zero_point) {
 
 TEST(conv_of_floats_and_with_a_bias_known_at_run_time) {
   Random random(2);
-  Tensor x = random_tensor(random, DType::f32, Shape{2, 3, 6, 5}), w = random_tensor(random, DType::f32, Shape{4, 3, 3, 2});
+  Tensor x = random_tensor(random, DType::f32, Shape{2, 3, 6, 5}),
+         w = random_tensor(random, DType::f32, Shape{4, 3, 3, 2});
   Tensor b = random_tensor(random, DType::f32, Shape{4}), y = describe(DType::f32, {2, 4, 4, 4});
   x.layout = y.layout = Layout::channels_last;
   make_constant(w);
   ir::ConvAttrs attrs;
   attrs.kernel = {3, 2};
   run_layer(layer_of(attrs), {&x, &w, &b}, {&y});
-  expect_real(y, [&](const Index& at) {
-    double sum = b.stored[static_cast<std::size_t>(at[1])];
-    for_each_index({3, 3, 2}, [&](const Index& t) {
-      sum += x.real({at[0], t[0], at[2] + t[1], at[3] + t[2]}) * w.real({at[1], t[0], t[1], t[2]});
-    });
-    return sum;
-  }, "float conv");
+  expect_real(
+      y,
+      [&](const Index& at) {
+        double sum = b.stored[static_cast<std::size_t>(at[1])];
+        for_each_index({3, 3, 2}, [&](const Index& t) {
+          sum += x.real({at[0], t[0], at[2] + t[1], at[3] + t[2]}) * w.real({at[1], t[0], t[1], t[2]});
+        });
+        return sum;
+      },
+      "float conv");
 }
 
 TEST(conv_resolves_auto_pad) {
@@ -343,265 +350,14 @@ TEST(conv_resolves_auto_pad) {
 
 TEST(conv_errors_name_the_layer) {
   Random random(1);
-  Tensor x = random_tensor(random, DType::u8, Shape{1, 4, 5, 5}, 0.1F, 0), y = describe(DType::u8, {1, 2, 5, 5}, 0.1F, 0);
+  Tensor x = random_tensor(random, DType::u8, Shape{1, 4, 5, 5}, 0.1F, 0),
+         y = describe(DType::u8, {1, 2, 5, 5}, 0.1F, 0);
   Tensor w = random_tensor(random, DType::s8, Shape{2, 4, 1, 1}, 0.1F, 0);
   CHECK_THROWS(run_layer(layer_of(ir::ConvAttrs{}), {&x, &w}, {&y}), "Op 'layer0': the weight");
   make_constant(w);
   x.value.quant = ir::QuantParams{{0.1F, 0.2F, 0.3F, 0.4F}, {0, 0, 0, 0}, 1};
   CHECK_THROWS(run_layer(layer_of(ir::ConvAttrs{}), {&x, &w}, {&y}), "quantized per axis");
   CHECK_THROWS(run_layer(layer_of(ir::ConvAttrs{}), {&x}, {&y}), "needs 2 and 1");
-}
-
-// ---- matrix products ----
-
-struct Product {
-  Tensor a, b, bias, y;
-  ir::MatMulAttrs attrs;
-};
-
-double product_real(const Product& p, bool bias, const Index& at) {
-  const Shape &sa = p.a.value.shape, &sb = p.b.value.shape;
-  Index rest = at;
-  std::int64_t column = 0, row = 0;
-  if (sb.size() > 1) {
-    column = rest.back();
-    rest.pop_back();
-  }
-  if (sa.size() > 1) {
-    row = rest.back();
-    rest.pop_back();
-  }
-  const bool ta = p.attrs.transpose_a && sa.size() > 1, tb = p.attrs.transpose_b && sb.size() > 1;
-  const std::int64_t depth = sa.size() == 1 ? sa[0] : sa[sa.size() - (ta ? 2 : 1)];
-  const auto batch_index = [&](const Shape& shape) {
-    Index index;
-    const std::size_t own = shape.size() - 2, lead = rest.size() - own;
-    for (std::size_t d = 0; d < own; ++d) index.push_back(shape[d] == 1 ? 0 : rest[lead + d]);
-    return index;
-  };
-  double sum = 0;
-  for (std::int64_t k = 0; k < depth; ++k) {
-    Index ia = {k}, ib = {k};
-    if (sa.size() > 1) {
-      ia = batch_index(sa);
-      ia.insert(ia.end(), {ta ? k : row, ta ? row : k});
-    }
-    if (sb.size() > 1) {
-      ib = batch_index(sb);
-      ib.insert(ib.end(), {tb ? column : k, tb ? k : column});
-    }
-    sum += p.a.real(ia) * p.b.real(ib);
-  }
-  sum *= p.attrs.alpha;
-  if (bias) {
-    Index ic;
-    const Shape& sc = p.bias.value.shape;
-    for (std::size_t d = 0; d < sc.size(); ++d) ic.push_back(sc[d] == 1 ? 0 : at[at.size() - sc.size() + d]);
-    sum += p.attrs.beta * p.bias.real(ic);
-  }
-  return ir::apply(p.attrs.activation, sum);
-}
-
-void check_product(Product& p, bool bias, const std::string& what,
-                   std::vector<std::optional<ComputePath>> paths = {std::nullopt}) {
-  for (const auto& path : paths) {
-    kernels::KernelOptions options;
-    options.path = path;
-    Tensor y = p.y;
-    run_layer(layer_of(p.attrs), {&p.a, &p.b, bias ? &p.bias : nullptr}, {&y}, options);
-    expect_real(y, [&](const Index& at) { return product_real(p, bias, at); },
-                what + " path " + (path ? std::string(name(*path)) : "any"));
-  }
-}
-
-TEST(gemm_with_constant_weights) {
-  Random random(11);
-  for (int i = 0; i < 40; ++i) {
-    Product p;
-    const std::int64_t m = pick<std::int64_t>(random, {1, 3, 16, 50}), k = pick<std::int64_t>(random, {1, 7, 64, 200});
-    const std::int64_t n = pick<std::int64_t>(random, {1, 5, 32, 71});
-    p.attrs.transpose_a = random() % 3 == 0;
-    p.attrs.transpose_b = random() % 2 == 0;
-    if (random() % 3 == 0) p.attrs.alpha = 0.5;
-    if (random() % 3 == 0) p.attrs.beta = 3.0;
-    const DType x_dtype = pick<DType>(random, {DType::u8, DType::s8});
-    p.a = random_tensor(random, x_dtype, p.attrs.transpose_a ? Shape{k, m} : Shape{m, k}, 0.03F, x_dtype == DType::u8 ? 131 : -4);
-    p.b = random_tensor(random, DType::s8, p.attrs.transpose_b ? Shape{n, k} : Shape{k, n}, 0.02F, 0);
-    if (random() % 2 == 0) {
-      p.b.value.quant = ir::QuantParams{{}, {}, p.attrs.transpose_b ? 0 : 1};
-      for (std::int64_t j = 0; j < n; ++j) {
-        p.b.value.quant->scale.push_back(0.01F + 0.001F * static_cast<float>(j % 13));
-        p.b.value.quant->zero_point.push_back(0);
-      }
-    }
-    make_constant(p.b);
-    const Shape bias_shape = pick<Shape>(random, {{n}, {1, n}, {m, 1}, {m, n}, {1}, {}});
-    p.bias = random() % 2 == 0 ? random_tensor(random, DType::f32, bias_shape) : random_tensor(random, DType::s32, bias_shape, 0.0006F, 0);
-    if (random() % 3 != 0) make_constant(p.bias);
-    p.y = describe(DType::u8, {m, n}, 0.5F, 120);
-    check_product(p, random() % 4 != 0, "gemm " + std::to_string(i),
-                  {ComputePath::int8, ComputePath::f32, ComputePath::f64, std::nullopt});
-  }
-}
-
-TEST(matmul_of_two_activations_broadcasts_batches) {
-  Random random(12);
-  const std::vector<std::array<Shape, 3>> shapes = {
-      {{{2, 3, 4, 70}, {2, 3, 70, 5}, {2, 3, 4, 5}}},   {{{2, 1, 4, 9}, {3, 9, 5}, {2, 3, 4, 5}}},
-      {{{4, 9}, {3, 9, 5}, {3, 4, 5}}},                 {{{9}, {3, 9, 5}, {3, 5}}},
-      {{{2, 4, 9}, {9}, {2, 4}}},                       {{{9}, {9}, {}}},
-      {{{1, 300}, {300, 2}, {1, 2}}},                   {{{2, 3, 600}, {2, 600, 3}, {2, 3, 3}}},
-  };
-  for (const auto& s : shapes) {
-    for (const DType dtype : {DType::u8, DType::s8, DType::u16}) {
-      for (const bool transposed : {false, true}) {
-        Product p;
-        p.a = random_tensor(random, dtype, s[0], 0.02F, dtype == DType::s8 ? 3 : 0);
-        p.b = random_tensor(random, dtype, s[1], 0.03F, dtype == DType::u8 ? 200 : 0);
-        if (transposed && s[1].size() > 1) {
-          p.attrs.transpose_b = true;
-          std::swap(p.b.value.shape[s[1].size() - 1], p.b.value.shape[s[1].size() - 2]);
-        }
-        if (transposed && s[0].size() > 1) {
-          p.attrs.transpose_a = true;
-          std::swap(p.a.value.shape[s[0].size() - 1], p.a.value.shape[s[0].size() - 2]);
-        }
-        p.y = describe(DType::s16, s[2], 0.37F, 5);
-        std::vector<std::optional<ComputePath>> paths = {std::nullopt, ComputePath::f64};
-        if (dtype != DType::u16) paths.push_back(ComputePath::f32);
-        check_product(p, false, "batched matmul", paths);
-      }
-    }
-  }
-}
-
-TEST(matmul_with_constant_weights_of_many_rows_and_dimensions) {
-  Random random(13);
-  for (const Shape& lead : {Shape{}, Shape{4}, Shape{2, 3}, Shape{2, 2, 2}}) {
-    Product p;
-    Shape a = lead, y = lead;
-    a.push_back(33);
-    y.push_back(10);
-    p.a = random_tensor(random, DType::u8, a, 0.02F, 128);
-    p.b = random_tensor(random, DType::s8, Shape{33, 10}, 0.03F, 0);
-    make_constant(p.b);
-    p.y = describe(DType::u8, y, 0.37F, 128);
-    check_product(p, false, "matmul with weights");
-  }
-  // Constants with batches, and quantized along the batch.
-  Product p;
-  p.a = random_tensor(random, DType::u8, Shape{2, 4, 9}, 0.02F, 0);
-  p.b = random_tensor(random, DType::s8, Shape{2, 9, 5}, 0.03F, 0);
-  p.b.value.quant = ir::QuantParams{{0.02F, 0.05F}, {3, -1}, 0};
-  make_constant(p.b);
-  p.y = describe(DType::u8, {2, 4, 5}, 0.3F, 100);
-  check_product(p, false, "batched constants");
-}
-
-TEST(matmul_with_weights_quantized_along_the_depth) {
-  Random random(14);
-  Product p;
-  p.a = random_tensor(random, DType::u8, Shape{4, 3}, 0.02F, 0);
-  p.b = random_tensor(random, DType::s8, Shape{3, 5}, 0.03F, 0);
-  p.b.value.quant = ir::QuantParams{{0.02F, 0.05F, 0.1F}, {3, -1, 0}, 0};
-  make_constant(p.b);
-  p.y = describe(DType::u8, {4, 5}, 0.3F, 100);
-  check_product(p, false, "scales along K");
-}
-
-TEST(matmul_without_depth_is_the_bias) {
-  Product p;
-  p.a = describe(DType::u8, {2, 0}, 0.1F, 0);
-  p.b = describe(DType::s8, {0, 3}, 0.1F, 0);
-  make_constant(p.b);
-  Random random(1);
-  p.bias = random_tensor(random, DType::f32, Shape{3});
-  make_constant(p.bias);
-  p.y = describe(DType::u8, {2, 3}, 0.1F, 100);
-  check_product(p, true, "no depth");
-}
-
-TEST(packed_4_bit_weights) {
-  Random random(15);
-  Product p;
-  p.a = random_tensor(random, DType::u8, Shape{3, 5}, 0.02F, 7);
-  p.b = describe(DType::s8, {5, 3}, 0.03F, 2);
-  auto bytes = std::make_shared<std::vector<std::byte>>(8);
-  for (int i = 0; i < 15; ++i) {
-    const int v = static_cast<int>(random() % 16) - 8;
-    p.b.stored.push_back(v);
-    (*bytes)[static_cast<std::size_t>(i / 2)] |= static_cast<std::byte>((v & 0xF) << (i % 2 * 4));
-  }
-  Tensor packed = p.b;
-  packed.value.dtype = DType::s4;
-  packed.value.constant = ir::Constant{std::shared_ptr<const std::byte>(bytes, bytes->data()), bytes->size()};
-  p.y = describe(DType::u8, {3, 3}, 0.01F, 100);
-  const ir::Layer layer = layer_of(p.attrs);
-  const kernels::LayerOperands four_bit{layer,
-                                        {kernels::make_operand(p.a.value, Layout::row_major),
-                                         kernels::make_operand(packed.value, Layout::row_major)},
-                                        {kernels::make_operand(p.y.value, Layout::row_major)}};
-  const auto kernel = kernels::make_kernel(four_bit);
-  const auto state = kernel->make_state();
-  std::vector<std::byte> a = encode(p.a), y(9), scratch(kernel->scratch_bytes() + 64);
-  const void* in[] = {a.data(), nullptr};
-  void* out[] = {y.data()};
-  kernel->execute({in, out, scratch.data(), state.get()});
-  decode(p.y, y);
-  expect_real(p.y, [&](const Index& at) { return product_real(p, false, at); }, "4-bit weights");
-}
-
-// ---- the choice of a path ----
-
-kernels::LinearWeights weights_of(std::int64_t out, std::int64_t in, std::int32_t value) {
-  kernels::LinearWeights w;
-  w.out_channels = out;
-  w.in_channels = in;
-  w.integers.assign(static_cast<std::size_t>(out * in), value);
-  w.scale.assign(static_cast<std::size_t>(out), 1.0);
-  return w;
-}
-
-TEST(paths_follow_from_operands_and_cpu) {
-  const kernels::SourceRange u8{DType::u8, 0}, s16{DType::s16, 0}, f32{DType::f32, 0};
-  const kernels::CpuTraits vnni{true}, plain{false};
-  const auto first = [](const std::vector<kernels::PathChoice>& choices) { return choices.front(); };
-  CHECK(first(exact_paths(weights_of(4, 64, 64), u8, plain)).path == ComputePath::int8);
-  CHECK(first(exact_paths(weights_of(4, 64, 65), u8, plain)).path == ComputePath::f32);  // every pair saturates
-  CHECK(first(exact_paths(weights_of(4, 64, 127), u8, vnni)).path == ComputePath::int8);
-  CHECK(first(exact_paths(weights_of(4, 64, 200), u8, vnni)).path == ComputePath::f32);  // beyond s8
-  CHECK(first(exact_paths(weights_of(4, 2, 100), s16, vnni)).path == ComputePath::f32);
-  CHECK(first(exact_paths(weights_of(4, 64, 1), f32, vnni)).path == ComputePath::f64);
-  CHECK(first(exact_paths(weights_of(4, 64, 32767), s16, vnni)).path == ComputePath::f64);
-  CHECK_THROWS(exact_paths(weights_of(4, 2, 200), u8, vnni, ComputePath::int8), "path int8 would not be exact");
-  CHECK_THROWS(exact_paths(weights_of(4, 64, 1), f32, vnni, ComputePath::f32), "not integers");
-
-  // 255 * 127 * 518 is the last multiple that 2^24 holds.
-  CHECK_EQ(first(exact_paths(weights_of(1, 518, 127), u8, vnni)).chunks, 1);
-  CHECK_EQ(first(exact_paths(weights_of(1, 519, 127), u8, vnni)).chunks, 2);
-  // Positive and negative weights bound each other only in part: half of each sum is enough.
-  kernels::LinearWeights mixed = weights_of(1, 1000, 127);
-  for (std::size_t i = 0; i < 1000; i += 2) mixed.integers[i] = -127;
-  CHECK_EQ(first(exact_paths(mixed, u8, vnni)).chunks, 1);
-  CHECK_EQ(first(exact_paths(mixed, {DType::u8, 128}, vnni)).chunks, 1);
-}
-
-TEST(residuals_restore_the_weights_and_leave_no_saturating_pair) {
-  Random random(9);
-  kernels::LinearWeights w = weights_of(8, 31, 0);
-  for (std::int32_t& v : w.integers) v = static_cast<std::int32_t>(random() % 256) - 128;
-  kernels::LinearWeights safe = w;
-  const auto residuals = kernels::split_saturating_pairs(safe);
-  CHECK(!residuals.empty());
-  for (std::size_t oc = 0; oc < 8; ++oc)
-    for (std::size_t ic = 0; ic + 1 < 31; ic += 2) {
-      const int a = safe.integers[oc * 31 + ic], b = safe.integers[oc * 31 + ic + 1];
-      for (const int x : {0, 255})
-        for (const int y : {0, 255}) CHECK(x * a + y * b <= 32767 && x * a + y * b >= -32768);
-    }
-  for (const auto& r : residuals)
-    safe.integers[static_cast<std::size_t>(r.out_channel * 31 + r.in_channel)] += r.value;
-  CHECK(safe.integers == w.integers);
 }
 
 }  // namespace
