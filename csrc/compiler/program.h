@@ -20,12 +20,13 @@ struct CompileOptions {
 };
 
 struct Program {
-  ir::Graph graph;                         // shapes bound, in execution order
-  std::vector<sim::LayerProgram> layers;   // layers[i] is graph.layers[i] mapped on the array
-  sim::Timing timing;                      // of `layers`; data-independent, so it is made once, here
+  ir::Graph graph;                        // shapes bound, in execution order
+  std::vector<sim::LayerProgram> layers;  // layers[i] is graph.layers[i] mapped on the array
+  sim::Timing timing;                     // of `layers`; data-independent, so it is made once, here
 };
 
-// graph: shapes static (ir::bind_shapes). Throws Error(unsupported) naming the layer that cannot be mapped at any tiling.
+// graph: shapes static (ir::bind_shapes). Throws Error(unsupported) naming the layer that cannot be mapped at any
+// tiling.
 Program compile(ir::Graph graph, const CompileOptions& options);
 
 }  // namespace vaip::compiler

@@ -32,13 +32,15 @@ struct Constant {
   std::shared_ptr<const std::byte> data;
   std::size_t size_bytes = 0;
   template <typename T>
-  const T* as() const { return reinterpret_cast<const T*>(data.get()); }
+  const T* as() const {
+    return reinterpret_cast<const T*>(data.get());
+  }
 };
 
 struct Value {
   std::string name;  // the ONNX value's name
   DType dtype = DType::undefined;
-  Shape shape;  // kDynamic where unknown; all static in a compiled Program
+  Shape shape;                       // kDynamic where unknown; all static in a compiled Program
   std::optional<QuantParams> quant;  // absent: a float (or plain integer) tensor
   std::optional<Constant> constant;
 };
@@ -61,13 +63,14 @@ struct Graph {
 // Throws Error(invalid_model) that names the layer, op and shapes when they do not fit together.
 std::vector<Shape> infer_shapes(const Graph& graph, const Layer& layer);
 
-// A copy of the graph with the inputs' shapes set to `input_shapes` (static, one per graph input) and all others inferred.
-// Throws Error(invalid_argument) naming the input when a shape contradicts the declared one.
+// A copy of the graph with the inputs' shapes set to `input_shapes` (static, one per graph input) and all others
+// inferred. Throws Error(invalid_argument) naming the input when a shape contradicts the declared one.
 Graph bind_shapes(const Graph& graph, const std::vector<Shape>& input_shapes);
 
-// Explicit begin/end pads of a convolution or pooling window, auto_pad resolved. spatial: the input's spatial dimensions.
-Shape explicit_pads(const Shape& spatial, const Shape& kernel, const Shape& strides, const Shape& dilations, const Shape& pads,
-                    ConvAttrs::AutoPad auto_pad);
+// Explicit begin/end pads of a convolution or pooling window, auto_pad resolved. spatial: the input's spatial
+// dimensions.
+Shape explicit_pads(const Shape& spatial, const Shape& kernel, const Shape& strides, const Shape& dilations,
+                    const Shape& pads, ConvAttrs::AutoPad auto_pad);
 
 // Multiply-accumulates of a layer with static shapes; 0 for layers without (pooling, element-wise, data movement).
 std::int64_t macs(const Graph& graph, const Layer& layer);

@@ -2,8 +2,8 @@
 //
 // A layer reads values (quantized integers or float), and writes values. Its meaning is that of numerics.md: with
 // DQ(q) = (q - zero_point) * scale, the output is Q(activation(op(DQ(x), DQ(w), ...))) evaluated in real arithmetic and
-// rounded half to even once, at the end. An output value without quantization parameters is float: the same real number,
-// rounded to float32.
+// rounded half to even once, at the end. An output value without quantization parameters is float: the same real
+// number, rounded to float32.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +25,34 @@ inline constexpr ValueId kNoValue = -1;  // an optional input that is absent
 // linear: alpha*x + beta; scaled_hard_sigmoid: beta * max(0, min(1, alpha*x + 0.5)).
 struct Activation {
   enum class Kind : std::uint8_t {
-    none, relu, clip, leaky_relu, elu, sigmoid, hard_sigmoid, hard_swish, swish, tanh, gelu, gelu_tanh, softplus, mish,
-    exp, log, sqrt, reciprocal, neg, abs, erf, floor, ceil, round, sign, identity, linear, scaled_hard_sigmoid,
+    none,
+    relu,
+    clip,
+    leaky_relu,
+    elu,
+    sigmoid,
+    hard_sigmoid,
+    hard_swish,
+    swish,
+    tanh,
+    gelu,
+    gelu_tanh,
+    softplus,
+    mish,
+    exp,
+    log,
+    sqrt,
+    reciprocal,
+    neg,
+    abs,
+    erf,
+    floor,
+    ceil,
+    round,
+    sign,
+    identity,
+    linear,
+    scaled_hard_sigmoid,
   };
   Kind kind = Kind::none;
   double alpha = 0.0;
@@ -90,7 +116,9 @@ struct SoftmaxAttrs {
 };
 
 // ---- data movement: integers are moved unchanged when input and output parameters agree, else requantized ----
-struct ConcatAttrs { std::int64_t axis = 0; };
+struct ConcatAttrs {
+  std::int64_t axis = 0;
+};
 struct PadAttrs {
   enum class Mode : std::uint8_t { constant, reflect, edge, wrap } mode = Mode::constant;
   std::vector<std::int64_t> pads;  // begins then ends, per entry of axes
@@ -102,26 +130,40 @@ struct ReshapeAttrs {
   std::vector<std::int64_t> spec;  // reshape: target shape with 0 and -1; squeeze/unsqueeze: axes; flatten: {axis}
   bool allow_zero = false;
 };
-struct TransposeAttrs { std::vector<std::int64_t> perm; };  // empty: reverse
-struct SliceAttrs { std::vector<std::int64_t> starts, ends, axes, steps; };
+struct TransposeAttrs {
+  std::vector<std::int64_t> perm;
+};  // empty: reverse
+struct SliceAttrs {
+  std::vector<std::int64_t> starts, ends, axes, steps;
+};
 struct SplitAttrs {
   std::int64_t axis = 0;
   std::vector<std::int64_t> sizes;  // empty: equal parts
 };
 struct ResizeAttrs {
   enum class Mode : std::uint8_t { nearest, linear } mode = Mode::nearest;
-  enum class Coordinates : std::uint8_t { half_pixel, half_pixel_symmetric, pytorch_half_pixel, align_corners, asymmetric };
+  enum class Coordinates : std::uint8_t {
+    half_pixel,
+    half_pixel_symmetric,
+    pytorch_half_pixel,
+    align_corners,
+    asymmetric
+  };
   Coordinates coordinates = Coordinates::half_pixel;
-  enum class Nearest : std::uint8_t { round_prefer_floor, round_prefer_ceil, floor, ceil } nearest = Nearest::round_prefer_floor;
+  enum class Nearest : std::uint8_t {
+    round_prefer_floor,
+    round_prefer_ceil,
+    floor,
+    ceil
+  } nearest = Nearest::round_prefer_floor;
   std::vector<double> scales;       // per entry of axes; empty when sizes are given
   std::vector<std::int64_t> sizes;  // per entry of axes
   std::vector<std::int64_t> axes;   // empty: all
 };
 
-using LayerAttrs =
-    std::variant<QuantizeAttrs, DequantizeAttrs, RequantizeAttrs, ConvAttrs, MatMulAttrs, ArithmeticAttrs, ElementwiseAttrs,
-                 PoolAttrs, ReduceAttrs, SoftmaxAttrs, ConcatAttrs, PadAttrs, ReshapeAttrs, TransposeAttrs, SliceAttrs,
-                 SplitAttrs, ResizeAttrs>;
+using LayerAttrs = std::variant<QuantizeAttrs, DequantizeAttrs, RequantizeAttrs, ConvAttrs, MatMulAttrs,
+                                ArithmeticAttrs, ElementwiseAttrs, PoolAttrs, ReduceAttrs, SoftmaxAttrs, ConcatAttrs,
+                                PadAttrs, ReshapeAttrs, TransposeAttrs, SliceAttrs, SplitAttrs, ResizeAttrs>;
 
 struct Layer {
   std::string name;                     // the anchor node's name (its first output's name where it has none)
@@ -132,7 +174,9 @@ struct Layer {
   std::vector<ValueId> outputs;
 
   template <typename Attrs>
-  const Attrs* as() const { return std::get_if<Attrs>(&attrs); }
+  const Attrs* as() const {
+    return std::get_if<Attrs>(&attrs);
+  }
 };
 
 // True for layers that only rearrange elements (Concat ... Split and nearest Resize is not among them).

@@ -13,11 +13,13 @@ struct ExecutorOptions {
   int num_threads = 0;  // 0: physical cores
 };
 
-// Thread-safe: any number of threads may call run() at once; each uses an arena of its own, kept for the next run, so that
-// runs allocate nothing once as many arenas exist as run concurrently. Results do not depend on the number of threads.
+// Thread-safe: any number of threads may call run() at once; each uses an arena of its own, kept for the next run, so
+// that runs allocate nothing once as many arenas exist as run concurrently. Results do not depend on the number of
+// threads.
 class Executor {
  public:
-  // graph: shapes static. Packs weights and plans memory here, once. Throws Error naming the layer that it cannot execute.
+  // graph: shapes static. Packs weights and plans memory here, once. Throws Error naming the layer that it cannot
+  // execute.
   explicit Executor(const ir::Graph& graph, const ExecutorOptions& options = {});
   ~Executor();
   Executor(Executor&&) noexcept;
@@ -26,7 +28,7 @@ class Executor {
   // Pointers to row-major tensors of the graph's inputs and outputs, in the graph's order, shapes as bound.
   void run(Span<const void* const> inputs, Span<void* const> outputs) const;
 
-  std::size_t arena_bytes() const;          // activations and scratch of one run
+  std::size_t arena_bytes() const;  // activations and scratch of one run
   std::size_t packed_weight_bytes() const;
 
  private:

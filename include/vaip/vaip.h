@@ -28,7 +28,8 @@ struct VAIP_API TensorDesc {
   std::vector<std::int64_t> shape;  // -1: dynamic
 };
 
-using Options = std::map<std::string, std::string>;  // the session options of the EP: device, config_file, num_threads, ...
+using Options =
+    std::map<std::string, std::string>;  // the session options of the EP: device, config_file, num_threads, ...
 
 // Thrown by all of these; what() names file, field, node or tensor. (The same type as the library's internal errors.)
 class VAIP_API ApiError : public std::runtime_error {

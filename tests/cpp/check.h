@@ -59,26 +59,26 @@ inline int run_all() {
 
 }  // namespace vaip::test
 
-#define TEST(name)                                                              \
-  static void test_##name();                                                    \
-  static const bool added_##name = ::vaip::test::add(#name, test_##name);       \
+#define TEST(name)                                                        \
+  static void test_##name();                                              \
+  static const bool added_##name = ::vaip::test::add(#name, test_##name); \
   static void test_##name()
-#define CHECK(condition)                                                        \
-  do {                                                                          \
+#define CHECK(condition)                                                                 \
+  do {                                                                                   \
     if (!(condition)) ::vaip::test::report(__FILE__, __LINE__, "CHECK(" #condition ")"); \
   } while (false)
 #define CHECK_EQ(a, b) ::vaip::test::check_eq((a), (b), #a ", " #b, __FILE__, __LINE__)
-#define CHECK_THROWS(expression, part)                                          \
-  do {                                                                          \
-    bool thrown = false;                                                        \
-    try {                                                                       \
-      (void)(expression);                                                       \
-    } catch (const std::exception& e) {                                         \
-      thrown = true;                                                            \
-      if (std::string(e.what()).find(part) == std::string::npos)                \
+#define CHECK_THROWS(expression, part)                                                                        \
+  do {                                                                                                        \
+    bool thrown = false;                                                                                      \
+    try {                                                                                                     \
+      (void)(expression);                                                                                     \
+    } catch (const std::exception& e) {                                                                       \
+      thrown = true;                                                                                          \
+      if (std::string(e.what()).find(part) == std::string::npos)                                              \
         ::vaip::test::report(__FILE__, __LINE__, std::string("message lacks '") + (part) + "': " + e.what()); \
-    }                                                                           \
-    if (!thrown) ::vaip::test::report(__FILE__, __LINE__, "did not throw: " #expression); \
+    }                                                                                                         \
+    if (!thrown) ::vaip::test::report(__FILE__, __LINE__, "did not throw: " #expression);                     \
   } while (false)
 #define VAIP_TEST_MAIN() \
   int main() { return ::vaip::test::run_all(); }
