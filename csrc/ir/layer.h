@@ -1,6 +1,6 @@
 // Layers: what a quantized ONNX (sub)graph computes once its Q/DQ pairs are folded into the operators.
 //
-// A layer reads values (quantized integers or float), and writes values. Its meaning is that of numerics.md: with
+// A layer reads values (quantized integers or float), and writes values. Its meaning is that of docs/numerics.md: with
 // DQ(q) = (q - zero_point) * scale, the output is Q(activation(op(DQ(x), DQ(w), ...))) evaluated in real arithmetic and
 // rounded half to even once, at the end. An output value without quantization parameters is float: the same real
 // number, rounded to float32.
