@@ -274,7 +274,8 @@ Schema::Check Schema::check_any_of(const Value& value, const Value& schema, cons
     if (!deepest || found->pointer.size() > deepest->pointer.size()) deepest = std::move(found);
   }
   if (deepest && deepest->pointer.size() > pointer.size()) return deepest;
-  return Violation{pointer, "expected " + describe(Value{{"anyOf", schema.at("anyOf")}}) + ", got " + excerpt(value)};
+  return Violation{pointer,
+                   "expected " + describe(Value::object({{"anyOf", schema.at("anyOf")}})) + ", got " + excerpt(value)};
 }
 
 std::optional<Violation> Schema::first_violation(const Value& document) const { return check(document, schema_, ""); }

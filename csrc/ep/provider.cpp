@@ -171,7 +171,7 @@ void Provider::get_capability(const OrtGraph& graph, OrtEpGraphSupportInfo& clai
 
 void Provider::claim_clusters(const GraphKey& key, const OrtGraph& graph, const frontend::OrtImport& import,
                               OrtEpGraphSupportInfo& claims) {
-  const frontend::Recognition recognition = frontend::recognise(import.graph);
+  const frontend::Recognition recognition = frontend::recognise(import.graph, frontend::Malformed::reason);
   const partition::Partition partition = partition::partition(import.graph, recognition, config_);
   report::SessionReport report = report::start_report(import.graph, partition, config_);
   report.model = model_path(graph);

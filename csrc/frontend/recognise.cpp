@@ -25,12 +25,14 @@ void apply_rule(UnitBuilder& unit) {
   if (node.domain.empty() && node.since_version > kNewestOpset) {
     unit.decline("opset version ", node.since_version, " is newer than the newest that VAIP knows, ", kNewestOpset);
   }
+  if (node.outputs[0].empty()) unit.decline("its first output is absent");
   rule(unit);
 }
 
 class Recogniser {
  public:
-  explicit Recogniser(const OnnxGraph& graph) : workspace_(graph), reasons_(graph.nodes.size()) {}
+  Recogniser(const OnnxGraph& graph, Malformed malformed)
+      : workspace_(graph), malformed_(malformed), reasons_(graph.nodes.size()) {}
 
   Recognition run() && {
     for (std::size_t i = 0; i < index().size(); ++i) {
@@ -75,7 +77,8 @@ class Recogniser {
       build(unit);
       return std::nullopt;
     } catch (const Error& error) {
-      if (error.kind() != ErrorKind::unsupported) throw;
+      const bool tolerated = error.kind() == ErrorKind::invalid_model && malformed_ == Malformed::reason;
+      if (error.kind() != ErrorKind::unsupported && !tolerated) throw;
       return error.what();
     }
   }
@@ -111,12 +114,13 @@ class Recogniser {
   }
 
   Workspace workspace_;
+  Malformed malformed_;
   std::vector<std::string> reasons_;
 };
 
 }  // namespace
 
-Recognition recognise(const OnnxGraph& graph) { return Recogniser(graph).run(); }
+Recognition recognise(const OnnxGraph& graph, Malformed malformed) { return Recogniser(graph, malformed).run(); }
 
 ir::Graph lower(const OnnxGraph& graph) {
   Recognition recognition = recognise(graph);

@@ -1,6 +1,7 @@
 // Recognises typed layers in an ONNX graph: operators with the Q/DQ nodes, biases and activations that belong to them.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -18,12 +19,19 @@ struct Unit {
 struct Recognition {
   ir::Graph graph;          // the values; every unit's layer, in topological order; the graph's inputs and outputs
   std::vector<Unit> units;  // units[i].layer == graph.layers[i]
-  std::vector<std::string>
-      reasons;  // per ONNX node: why it is in no unit, in words that say what to change; "" if it is
+  // Per ONNX node: why it is in no unit, in words that say what to change; "" if it is in one.
+  std::vector<std::string> reasons;
 };
 
-// Never throws for what it merely does not support (that is a reason); throws Error(invalid_model) for a broken model.
-Recognition recognise(const OnnxGraph& graph);
+// What becomes of a node that contradicts the ONNX specification.
+enum class Malformed : std::uint8_t {
+  error,   // Error(invalid_model)
+  reason,  // it is in no unit: for models that another reader has accepted, and will judge
+};
+
+// Never throws for what it merely does not support (that is a reason). Throws Error(invalid_model) for a graph whose
+// values do not fit together.
+Recognition recognise(const OnnxGraph& graph, Malformed malformed = Malformed::error);
 
 // The graph of a claimed cluster: `graph` holds its nodes only, and each of them must be recognised.
 // Throws Error(internal) that names the first node that is not.

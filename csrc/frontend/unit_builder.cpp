@@ -63,7 +63,7 @@ std::string layer_name(const Node& node) {
 
 UnitBuilder::UnitBuilder(Workspace& workspace, std::size_t anchor)
     : workspace_(workspace), anchor_(anchor), nodes_{anchor} {
-  if (node().outputs.empty() || node().outputs[0].empty()) reject(node(), "has no output");
+  if (node().outputs.empty()) reject(node(), "has no output");
 }
 
 void UnitBuilder::cover(std::size_t node) {

@@ -108,7 +108,8 @@ Verdict judge(ComputePath path, const LinearWeights& w, const SourceRange& sourc
   if (!w.are_integers() || !source.is_integer()) return {std::nullopt, "the operands are not integers of 8 or 16 bits"};
   if (w.per_channel() == 0) return {std::nullopt, "there is nothing to accumulate"};
   const Range centred = {source.low(), source.high()};
-  if (!chunks_fit(w, w.in_channels, {centred}, std::numeric_limits<std::int32_t>::max()))
+  const Range bytes = {0, 255};  // as the int8 path accumulates them; it takes the zero point's share away at the end
+  if (!chunks_fit(w, w.in_channels, {centred, bytes}, std::numeric_limits<std::int32_t>::max()))
     return {std::nullopt, "the accumulators exceed 32 bits"};
   if (path == ComputePath::f32) {
     const std::int64_t longest = w.taps == 1 ? kMaxPointwiseF32Channels : w.in_channels;
@@ -116,10 +117,10 @@ Verdict judge(ComputePath path, const LinearWeights& w, const SourceRange& sourc
   }
   const bool narrow = std::all_of(w.integers.begin(), w.integers.end(), [](auto v) { return v >= -128 && v <= 127; });
   if (ir::size_of(source.dtype) != 1 || !narrow) return {std::nullopt, "the operands do not fit 8 bits"};
+  if (centred.low > 0 || centred.high < 0) return {std::nullopt, "the zero point is not of the source's type"};
   if (!cpu.int8_dot_product && !forced && residual_share(w) > kMaxResidualShare)
     return {std::nullopt, "too many pairs of weights would saturate"};
-  // The kernels accumulate the source as u8 and take the zero point's share away at the end, so both must fit.
-  return {chunk_channels(w, {{0, 255}, centred}, kExactInFloat, w.in_channels),
+  return {chunk_channels(w, {bytes}, kExactInFloat, w.in_channels),
           "the products of a few channels already exceed 2^24"};
 }
 
@@ -169,11 +170,10 @@ PathChoice require_path(ComputePath path, const LinearWeights& weights, const So
   return in_chunks(path, weights, *verdict.channels);
 }
 
-std::int64_t largest_accumulator(const LinearWeights& w, const SourceRange& source) {
+std::int64_t largest_accumulator(const LinearWeights& w, std::int64_t low, std::int64_t high) {
   std::int64_t largest = 0;
   for (std::int64_t oc = 0; oc < w.out_channels; ++oc)
-    largest = std::max(largest, largest_sum(w.integers.data() + oc * w.per_channel(), w.per_channel(),
-                                            {{source.low(), source.high()}}));
+    largest = std::max(largest, largest_sum(w.integers.data() + oc * w.per_channel(), w.per_channel(), {{low, high}}));
   return largest;
 }
 

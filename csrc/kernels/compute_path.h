@@ -66,8 +66,8 @@ PathChoice choose_path(const LinearWeights& weights, const SourceRange& source, 
 PathChoice require_path(ComputePath path, const LinearWeights& weights, const SourceRange& source,
                         const CpuTraits& cpu);
 
-// The largest magnitude of any sum of products, whatever the source holds. For integer weights and sources.
-std::int64_t largest_accumulator(const LinearWeights& weights, const SourceRange& source);
+// The largest magnitude of any sum of products with source elements between low and high. For integer weights.
+std::int64_t largest_accumulator(const LinearWeights& weights, std::int64_t low, std::int64_t high);
 
 // Without int8_dot_product: the part of the weights that would let a pair of products saturate 16 bits. What is left in
 // `weights` (of which the residuals are taken away) cannot. A pair is two adjacent input channels.

@@ -87,45 +87,45 @@ Epilogue::Epilogue(std::vector<double> product_scale, Bias bias, const Activatio
       real_bias_[c] /= quantizer_.affine.scale;
     }
   }
-  if (only_cuts_ && ir::size_of(quantizer_.dtype) == 1 && !bias_by_element_) {
-    double largest_bias = 0.0;
-    for (std::size_t c = 0; c < channels; ++c) {
-      const double offset = integer_bias_[c] * scale_[c] + real_bias_[c];
-      float_scale_.push_back(static_cast<float>(scale_[c]));
-      float_bias_.push_back(static_cast<float>(offset));
-      largest_bias = std::max(largest_bias, std::fabs(offset));
-    }
-    // Whatever is not cut off anyway is a sum of the bias and at most this.
-    const double range = std::max(std::fabs(low_), std::fabs(high_)) + 1.0;
-    attempt_ = FloatAttempt::within(range + 2.0 * largest_bias);
-  }
-  repeat_rows();
+  prepare();
+}
+
+void Epilogue::subtract(const std::vector<double>& shares) {
+  for (std::size_t c = 0; c < shares.size(); ++c) integer_bias_[c] -= shares[c];
+  prepare();
 }
 
 void Epilogue::set_largest_accumulator(std::int64_t largest) {
-  if (!attempt_.worthwhile()) return;
-  // Integers of 24 bits times a power of two: nothing rounds before the end.
-  for (std::size_t c = 0; c < static_cast<std::size_t>(channels_); ++c)
-    if (real_bias_[c] != 0.0 || !is_power_of_two(scale_[c]) ||
-        static_cast<double>(largest) + std::fabs(integer_bias_[c]) > 0x1p24)
-      return;
-  attempt_ = FloatAttempt::exact();
+  largest_accumulator_ = largest;
+  prepare();
 }
 
-void Epilogue::repeat_rows() {
+// Derives what run() uses from the parameters of the channels.
+void Epilogue::prepare() {
+  const auto channels = static_cast<std::size_t>(channels_);
   const std::int64_t repeats = channels_ == 0 ? 0 : (kMinWidth + channels_ - 1) / channels_;
   width_ = channels_ * repeats;
-  const auto repeat = [this](auto& row) {
-    if (row.empty()) return;
-    row.resize(static_cast<std::size_t>(width_));
-    for (std::int64_t i = channels_; i < width_; ++i)
-      row[static_cast<std::size_t>(i)] = row[static_cast<std::size_t>(i - channels_)];
-  };
-  repeat(integer_bias_);
-  repeat(scale_);
-  repeat(real_bias_);
-  repeat(float_scale_);
-  repeat(float_bias_);
+  for (std::vector<double>* row : {&integer_bias_, &scale_, &real_bias_}) {
+    row->resize(static_cast<std::size_t>(width_));
+    for (std::size_t i = channels; i < row->size(); ++i) (*row)[i] = (*row)[i - channels];
+  }
+  if (!only_cuts_ || ir::size_of(quantizer_.dtype) != 1 || bias_by_element_) return;
+  float_scale_.clear();
+  float_bias_.clear();
+  double largest_bias = 0.0;
+  bool exact = true;
+  for (std::size_t i = 0; i < scale_.size(); ++i) {
+    const double bias = integer_bias_[i] * scale_[i] + real_bias_[i];
+    float_scale_.push_back(static_cast<float>(scale_[i]));
+    float_bias_.push_back(static_cast<float>(bias));
+    largest_bias = std::max(largest_bias, std::fabs(bias));
+    // Integers of 24 bits times a power of two: nothing rounds before the end.
+    exact = exact && real_bias_[i] == 0.0 && is_power_of_two(scale_[i]) &&
+            static_cast<double>(largest_accumulator_) + std::fabs(integer_bias_[i]) <= kExactInFloat;
+  }
+  // Whatever is not cut off anyway is a sum of the bias and at most this.
+  const double range = std::max(std::fabs(low_), std::fabs(high_)) + 1.0;
+  attempt_ = exact ? FloatAttempt::exact() : FloatAttempt::within(range + 2.0 * largest_bias);
 }
 
 void Epilogue::fold_bias() {

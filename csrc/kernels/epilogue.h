@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "kernels/compute_path.h"
@@ -29,7 +30,9 @@ class Epilogue {
   // product_scale: the real value of one unit of each output channel's accumulator.
   Epilogue(std::vector<double> product_scale, Bias bias, const ir::Activation& activation, const Operand& output);
 
-  // No accumulator exceeds this; lets results be computed in float32 without doubt more often.
+  // Accumulators come with these integers added, one per channel.
+  void subtract(const std::vector<double>& shares);
+  // No accumulator exceeds this. Lets results be computed in float32 without doubt more often.
   void set_largest_accumulator(std::int64_t largest);
 
   std::int64_t channels() const { return channels_; }
@@ -42,13 +45,14 @@ class Epilogue {
 
  private:
   void fold_bias();
-  void repeat_rows();
+  void prepare();
   void load_bias(const void* data, std::int64_t begin, std::int64_t count, double* out) const;
   template <typename Acc>
   void run_block(const Acc* acc, std::int64_t channel, std::int64_t count, std::int64_t at, const double* real_bias,
                  void* output) const;
 
   std::int64_t channels_;
+  std::int64_t largest_accumulator_ = std::numeric_limits<std::int64_t>::max();
   std::int64_t width_;  // length of the parameter rows: a multiple of channels_, so that short rows vectorise
   std::vector<double> integer_bias_, scale_, real_bias_;
   Bias bias_;

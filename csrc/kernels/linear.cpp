@@ -3,10 +3,9 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <cstring>
+#include <numeric>
 
 #include "base/error.h"
-#include "kernels/centre.h"
 #include "kernels/gemm_f64.h"
 #include "kernels/multiversion.h"
 #include "kernels/parallel.h"
@@ -23,29 +22,6 @@ struct OneDnnState : KernelState {
 
 constexpr std::size_t kAlignment = 64;
 std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
-
-// ---- sources: dense copies of a range of channels in the type that a path wants ----
-
-// s8 to u8: both the value and its zero point move up by 128.
-VAIP_MULTIVERSION void offset_to_u8(const std::byte* __restrict in, std::int64_t count, std::byte* __restrict out) {
-  for (std::int64_t i = 0; i < count; ++i) out[i] = in[i] ^ std::byte{0x80};
-}
-
-// Calls convert(from, count, to) for the channels [first, first + count) of every group of every pixel; in one run per
-// thread where that is all of them.
-template <typename Out, typename Convert>
-void gather_channels(const std::byte* in, std::int64_t bytes, Out* out, const ConvProblem& p, std::int64_t first,
-                     std::int64_t count, const Convert& convert) {
-  const std::int64_t per_group = p.in_channels / p.groups;
-  const std::int64_t rows = p.input_pixels() * p.groups;
-  parallel_for(rows, count, [&](std::int64_t begin, std::int64_t end, int) {
-    if (count == per_group)
-      return convert(in + begin * per_group * bytes, (end - begin) * per_group, out + begin * per_group);
-    for (std::int64_t r = begin; r < end; ++r) convert(in + (r * per_group + first) * bytes, count, out + r * count);
-  });
-}
-
-// ---- chunks of accumulators ----
 
 template <typename Acc>
 VAIP_MULTIVERSION void add_chunk(const Acc* __restrict partial, std::int64_t count, bool is_first,
@@ -66,9 +42,7 @@ LinearKernel::LinearKernel(const ConvProblem& problem, LinearWeights weights, co
   source.zero_point = x.quant ? x.quant->zero_point[0] : 0;
   choice_ = options.path ? require_path(*options.path, weights, source, options.cpu)
                          : choose_path(weights, source, options.cpu);
-  if (weights.are_integers() && source.is_integer())
-    epilogue_.set_largest_accumulator(largest_accumulator(weights, source));
-  while (choice_.path != ComputePath::f64 && !build_chunks(weights, options.cpu)) {
+  while (choice_.path != ComputePath::f64 && !build_chunks(weights, source, options.cpu)) {
     if (options.path)
       fail(ErrorKind::invalid_argument, "oneDNN has no exact implementation for path ", name(choice_.path));
     const ComputePath next = choice_.path == ComputePath::int8 ? ComputePath::f32 : ComputePath::f64;
@@ -78,16 +52,23 @@ LinearKernel::LinearKernel(const ConvProblem& problem, LinearWeights weights, co
   plan_scratch();
 }
 
-bool LinearKernel::build_chunks(LinearWeights& weights, const CpuTraits& cpu) {
-  const std::int64_t zero_point = x_.quant ? x_.quant->zero_point[0] : 0;
-  const std::int64_t u8_zero_point = x_.dtype == DType::s8 ? zero_point + 128 : zero_point;
+bool LinearKernel::build_chunks(LinearWeights& weights, const SourceRange& range, const CpuTraits& cpu) {
+  source_ = LinearSource(problem_, x_, choice_.path);
+  const std::int64_t largest = choice_.path == ComputePath::int8
+                                   ? largest_accumulator(weights, 0, 255)
+                                   : largest_accumulator(weights, range.low(), range.high());
+  std::vector<double> shares;  // the zero point's: the same at every pixel, since the padding holds it, too
+  for (std::int64_t oc = 0; oc < weights.out_channels; ++oc) {
+    const auto row = weights.integers.begin() + oc * weights.per_channel();
+    const std::int64_t sum = std::accumulate(row, row + weights.per_channel(), std::int64_t{0});
+    shares.push_back(static_cast<double>(source_.zero_point() * sum));
+  }
   std::vector<Residual> residuals;
   if (choice_.path == ComputePath::int8 && !cpu.int8_dot_product) residuals = split_saturating_pairs(weights);
   for (std::int64_t first = 0; first < weights.in_channels; first += choice_.chunk_channels) {
     const std::int64_t count = std::min(choice_.chunk_channels, weights.in_channels - first);
-    ConvProblem part = problem_;
-    part.in_channels = problem_.groups * count;
-    std::optional<OneDnnConv> conv = OneDnnConv::create(part, choice_.path, cpu, weights, first, count, u8_zero_point);
+    std::optional<OneDnnConv> conv =
+        OneDnnConv::create(source_.remaining(count), choice_.path, cpu, weights, first, count);
     if (!conv) {
       chunks_.clear();
       for (const Residual& r : residuals)
@@ -97,6 +78,8 @@ bool LinearKernel::build_chunks(LinearWeights& weights, const CpuTraits& cpu) {
     }
     chunks_.push_back({first, count, std::move(*conv)});
   }
+  epilogue_.set_largest_accumulator(largest);
+  epilogue_.subtract(shares);
   std::stable_sort(residuals.begin(), residuals.end(), [](const Residual& a, const Residual& b) {
     return a.tap != b.tap ? a.tap < b.tap : a.in_channel < b.in_channel;
   });
@@ -140,12 +123,7 @@ void LinearKernel::plan_scratch() {
     offsets_.source = reserve(static_cast<std::size_t>(threads_ * kRowsF64 * depth) * sizeof(double));
     offsets_.total = reserve(static_cast<std::size_t>(threads_ * kRowsF64 * problem_.out_channels) * sizeof(double));
   } else {
-    const bool in_place = choice_.path == ComputePath::int8 && chunks_.size() == 1 && x_.dtype == DType::u8;
-    if (!in_place) {
-      const auto channels = static_cast<std::size_t>(problem_.groups * chunks_.front().count);
-      offsets_.source = reserve(static_cast<std::size_t>(problem_.input_pixels()) * channels *
-                                (choice_.path == ComputePath::int8 ? 1 : sizeof(float)));
-    }
+    offsets_.source = reserve(source_.prepared_bytes(chunks_.front().count));
     offsets_.partial = reserve(outputs * 4);
     if (chunks_.size() > 1) offsets_.total = reserve(outputs * 4);
     std::size_t largest = 0;
@@ -168,31 +146,10 @@ std::unique_ptr<KernelState> LinearKernel::make_state() const {
   return state;
 }
 
-const void* LinearKernel::source_of_chunk(const Chunk& chunk, const void* x, std::byte* scratch) const {
-  if (choice_.path == ComputePath::int8) {
-    if (x_.dtype == DType::u8 && chunks_.size() == 1) return x;
-    std::byte* out = scratch + offsets_.source;
-    const auto copy = [](const std::byte* from, std::int64_t n, std::byte* to) {
-      std::memcpy(to, from, static_cast<std::size_t>(n));
-    };
-    const auto* in = static_cast<const std::byte*>(x);
-    if (x_.dtype == DType::u8)
-      gather_channels(in, 1, out, problem_, chunk.first, chunk.count, copy);
-    else
-      gather_channels(in, 1, out, problem_, chunk.first, chunk.count, offset_to_u8);
-    return out;
-  }
-  auto* out = reinterpret_cast<float*>(scratch + offsets_.source);
-  const auto bytes = static_cast<std::int64_t>(ir::size_of(x_.dtype));
-  const std::int32_t zero_point = x_.quant ? x_.quant->zero_point[0] : 0;
-  gather_channels(static_cast<const std::byte*>(x), bytes, out, problem_, chunk.first, chunk.count,
-                  [&](const std::byte* from, std::int64_t n, float* to) { centre(x_.dtype, from, n, zero_point, to); });
-  return out;
-}
-
+// Like the rest of the accumulators, of the source as u8 and padded with its zero point.
 void LinearKernel::add_residuals(const void* x, std::int32_t* acc) const {
-  const std::int32_t zero_point = x_.quant ? x_.quant->zero_point[0] : 0;
-  const auto add = [&](const auto* in) {
+  const auto padding = static_cast<std::int32_t>(source_.zero_point());
+  const auto add = [&](const auto* in, std::int32_t offset) {
     const std::int64_t cost = static_cast<std::int64_t>(residuals_.size());
     parallel_for(problem_.output_pixels(), cost, [&](std::int64_t begin, std::int64_t end, int) {
       for (std::int64_t pixel = begin; pixel < end; ++pixel) {
@@ -200,20 +157,24 @@ void LinearKernel::add_residuals(const void* x, std::int32_t* acc) const {
         const WindowCursor window(problem_, pixel);
         for (const TapResiduals& tap : residual_taps_) {
           const std::int64_t input = window.input_pixel(tap.tap);
-          if (input < 0) continue;
+          if (input < 0) {
+            for (std::size_t i = tap.begin; i < tap.end; ++i)
+              row[residuals_[i].out_channel] += residuals_[i].value * padding;
+            continue;
+          }
           const auto* channels = in + input * problem_.in_channels;
           for (std::size_t i = tap.begin; i < tap.end; ++i) {
             const ResidualTerm& term = residuals_[i];
-            row[term.out_channel] += term.value * (channels[term.in_channel] - zero_point);
+            row[term.out_channel] += term.value * (channels[term.in_channel] + offset);
           }
         }
       }
     });
   };
   if (x_.dtype == DType::u8)
-    add(static_cast<const std::uint8_t*>(x));
+    add(static_cast<const std::uint8_t*>(x), 0);
   else
-    add(static_cast<const std::int8_t*>(x));
+    add(static_cast<const std::int8_t*>(x), 128);
 }
 
 void LinearKernel::execute(const ExecutionContext& context) const {
@@ -227,7 +188,8 @@ void LinearKernel::execute(const ExecutionContext& context) const {
   const bool int8 = choice_.path == ComputePath::int8;
   for (std::size_t c = 0; c < chunks_.size(); ++c) {
     const Chunk& chunk = chunks_[c];
-    chunk.conv.execute(*state.runs[c], source_of_chunk(chunk, x, scratch), partial, scratch + offsets_.onednn);
+    const void* source = source_.prepare(x, chunk.first, chunk.count, scratch + offsets_.source);
+    chunk.conv.execute(*state.runs[c], source, partial, scratch + offsets_.onednn);
     if (chunks_.size() == 1) break;
     parallel_for(outputs, 1, [&](std::int64_t begin, std::int64_t end, int) {
       if (int8)

@@ -8,6 +8,7 @@
 #include "kernels/conv_problem.h"
 #include "kernels/epilogue.h"
 #include "kernels/kernel.h"
+#include "kernels/linear_source.h"
 #include "kernels/onednn_conv.h"
 
 namespace vaip::kernels {
@@ -35,11 +36,10 @@ class LinearKernel : public Kernel {
   };
   // Takes what would saturate out of the weights. False where oneDNN cannot do it exactly; the weights are then as
   // before.
-  bool build_chunks(LinearWeights& weights, const CpuTraits& cpu);
+  bool build_chunks(LinearWeights& weights, const SourceRange& range, const CpuTraits& cpu);
   void build_f64(const LinearWeights& weights);
   void plan_scratch();
 
-  const void* source_of_chunk(const Chunk& chunk, const void* x, std::byte* scratch) const;
   void add_residuals(const void* x, std::int32_t* acc) const;
   void execute_f64(const ExecutionContext& context) const;
 
@@ -49,6 +49,7 @@ class LinearKernel : public Kernel {
   PathChoice choice_;
 
   // int8 and f32 paths
+  LinearSource source_;
   std::vector<Chunk> chunks_;
   struct TapResiduals {
     std::int64_t tap;

@@ -40,8 +40,7 @@ memory::dims with_prefix(memory::dims prefix, const ir::Shape& spatial) {
 }  // namespace
 
 std::optional<OneDnnConv> OneDnnConv::create(const ConvProblem& p, ComputePath path, const CpuTraits& cpu,
-                                             const LinearWeights& weights, std::int64_t first, std::int64_t count,
-                                             std::int64_t source_zero_point) {
+                                             const LinearWeights& weights, std::int64_t first, std::int64_t count) {
   if (p.spatial_rank() < 1 || p.spatial_rank() > 3) return std::nullopt;
   const bool int8 = path == ComputePath::int8;
   const memory::format_tag tag = channels_last_tag(p.spatial_rank());
@@ -56,14 +55,11 @@ std::optional<OneDnnConv> OneDnnConv::create(const ConvProblem& p, ComputePath p
   ir::Shape dilates = p.dilations;
   for (std::int64_t& d : dilates) --d;  // oneDNN counts the gaps
 
-  dnnl::primitive_attr attributes = onednn_attributes();
-  const bool has_zero_point = int8 && source_zero_point != 0;
-  if (has_zero_point) attributes.set_zero_points_mask(DNNL_ARG_SRC, 0);
   // convolution_direct: Winograd's transforms would leave the integers.
   const dnnl::convolution_forward::primitive_desc desc(
       onednn_engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, source,
       memory::desc(weight_dims, weight_type, memory::format_tag::any), destination, p.strides, dilates, p.pads_begin,
-      p.pads_end, attributes, /*allow_empty=*/true);
+      p.pads_end, onednn_attributes(), /*allow_empty=*/true);
   if (!desc) return std::nullopt;
   const memory::desc packed_desc = desc.weights_desc();
   const std::string_view implementation = desc.impl_info_str();
@@ -82,13 +78,7 @@ std::optional<OneDnnConv> OneDnnConv::create(const ConvProblem& p, ComputePath p
   dnnl::reorder(plain, packed).execute(stream, plain, packed);
   stream.wait();
 
-  std::vector<std::pair<int, memory>> constants = {{DNNL_ARG_WEIGHTS, packed}};
-  if (has_zero_point) {
-    memory zero_point({{1}, memory::data_type::s32, memory::format_tag::x}, onednn_engine());
-    *static_cast<std::int32_t*>(zero_point.get_data_handle()) = static_cast<std::int32_t>(source_zero_point);
-    constants.emplace_back(DNNL_ARG_ATTR_ZERO_POINTS | DNNL_ARG_SRC, zero_point);
-  }
-  OneDnnPrimitive primitive(dnnl::convolution_forward(desc), std::move(constants),
+  OneDnnPrimitive primitive(dnnl::convolution_forward(desc), {{DNNL_ARG_WEIGHTS, packed}},
                             {{DNNL_ARG_SRC, desc.src_desc()},
                              {DNNL_ARG_DST, desc.dst_desc()},
                              {DNNL_ARG_SCRATCHPAD, desc.scratchpad_desc()}});

@@ -10,15 +10,13 @@
 
 namespace vaip::kernels {
 
-// Source: int8 path u8, zero points applied by oneDNN; f32 path floats, zero points already subtracted.
-// Destination: int8 path s32, f32 path floats; the exact sums.
+// Source: int8 path u8, f32 path floats. Destination: int8 path s32, f32 path floats; the exact sums of products.
 class OneDnnConv {
  public:
   // One chunk: input channels [first, first + count) of every group. problem.in_channels counts those of the chunk
   // only. Nothing where oneDNN has no implementation for this, or none that is exact.
   static std::optional<OneDnnConv> create(const ConvProblem& problem, ComputePath path, const CpuTraits& cpu,
-                                          const LinearWeights& weights, std::int64_t first, std::int64_t count,
-                                          std::int64_t source_zero_point);
+                                          const LinearWeights& weights, std::int64_t first, std::int64_t count);
 
   std::size_t scratch_bytes() const { return scratch_bytes_; }
   std::size_t packed_bytes() const { return packed_bytes_; }

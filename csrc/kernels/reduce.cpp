@@ -162,6 +162,10 @@ class ReduceKernel : public Kernel {
 std::unique_ptr<Kernel> make_reduce(const ir::ReduceAttrs& attrs, const LayerOperands& operands) {
   const Operand &x = operands.inputs[0], &y = operands.outputs[0];
   const Split split(reduced_axes(attrs, x.rank()), attrs.keepdims || attrs.all_from_axis2, x, y);
+  if (attrs.op != Op::sum && ir::element_count(x.shape) == 0 && ir::element_count(y.shape) > 0) {
+    fail(ErrorKind::invalid_argument, "no elements to take the mean, maximum or minimum of: the input is ",
+         ir::to_string(x.shape));
+  }
   switch (x.dtype) {
     case DType::u8:
       return std::make_unique<ReduceKernel<std::uint8_t>>(attrs, split, x, y);

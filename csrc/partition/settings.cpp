@@ -169,7 +169,7 @@ Value target_opts_of(const Settings& settings) {
   const auto found = settings.find("target_opts");
   if (found == settings.end() || text_of(settings, "target_opts").empty()) return nullptr;
   Value value = json::parse(text_of(settings, "target_opts"), found->second.origin);
-  schema_of(Value{{"$ref", "#/$defs/target_opts"}}).validate(value, found->second.origin);
+  schema_of(Value::object({{"$ref", "#/$defs/target_opts"}})).validate(value, found->second.origin);
   return value;
 }
 

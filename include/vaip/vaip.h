@@ -31,7 +31,7 @@ struct VAIP_API TensorDesc {
 using Options =
     std::map<std::string, std::string>;  // the session options of the EP: device, config_file, num_threads, ...
 
-// Thrown by all of these; what() names file, field, node or tensor. (The same type as the library's internal errors.)
+// Thrown by all of these, and nothing else; what() names file, field, node or tensor.
 class VAIP_API ApiError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };

@@ -99,8 +99,46 @@ TEST(an_output_that_is_wanted_as_float_stays_float) {
   CHECK(output_of(r, "n_c").dtype == DType::f32 && !output_of(r, "n_c").quant);
   CHECK_EQ(output_of(r, "n_c").name, "c");
   CHECK(unit_of(r, "n_c")->layer.as<ir::ConvAttrs>()->activation.kind == Kind::none);
-  CHECK(mentions(reason_of(m.graph, "n_r"), "Relu `n_r`: input `c` "));
-  CHECK_EQ(nodes_of(r, "n_y"), "n_y");  // Q of a float value from outside
+  CHECK_EQ(nodes_of(r, "n_r"), "n_r n_c n_y");  // claimed together with the Conv, whose float result it reads
+  CHECK_EQ(input_of(r, "n_r", 0).name, "c");
+}
+
+TEST(a_value_that_is_only_moved_or_selected_stays_integers_without_q_and_dq) {
+  OnnxBuilder m;
+  m.quantized_input("x", {1, 3, 8, 8});
+  m.node("MaxPool", {"x_f"}, {"p"}, {{"kernel_shape", Ints{2, 2}}, {"strides", Ints{2, 2}}});
+  m.node("Relu", {"p"}, {"r"});  // part of the pool's layer: nothing reads p but it
+  m.node("Flatten", {"r"}, {"f"});
+  m.weight("w", {48, 2});
+  m.node("Gemm", {"f", "w_f"}, {"g"});
+  m.quantized_output("g", "y");
+  Recognition r = recognise(m.graph);
+  CHECK(all_claimed(r));
+  CHECK_EQ(r.units.size(), 3u);
+  const ir::Value pooled = output_of(r, "n_p"), source = input_of(r, "n_p", 0);
+  CHECK(pooled.dtype == source.dtype && pooled.quant && pooled.quant == source.quant);
+  CHECK(input_of(r, "n_g", 0).dtype == source.dtype && input_of(r, "n_g", 0).quant == source.quant);
+
+  m.output("r");  // the float values are wanted, too
+  r = recognise(m.graph);
+  CHECK(all_claimed(r));
+  CHECK_EQ(r.units.size(), 4u);
+  const auto dequantized = std::find_if(
+      r.units.begin(), r.units.end(), [](const Unit& unit) { return unit.layer.as<ir::DequantizeAttrs>() != nullptr; });
+  CHECK(dequantized != r.units.end());
+  CHECK_EQ(r.graph.value(dequantized->layer.outputs[0]).name, "r");
+  CHECK_EQ(dequantized->layer.op, "DequantizeLinear");
+  CHECK_EQ(r.graph.outputs.size(), 2u);
+}
+
+TEST(a_product_needs_integers) {
+  OnnxBuilder m = conv_model();
+  m.node("Sigmoid", {"c"}, {"s"});
+  m.output("c");
+  m.weight("w2", {2, 4, 1, 1});
+  m.node("Conv", {"s", "w2_f"}, {"d"});
+  m.quantized_output("d", "y");
+  CHECK(mentions(reason_of(m.graph, "n_d"), "input `s` is float; quantize it"));
 }
 
 TEST(two_quantizations_of_one_result_are_two_layers) {
@@ -245,11 +283,11 @@ TEST(gated_activations) {
   CHECK(mentions(reason_of(other.graph, "n_p"), "differs from that of `x`"));
   CHECK(unit_of(recognise(other.graph), "n_s") != nullptr);
 
-  // of another tensor: two layers' worth of nodes, of which the product's factor is float
+  // of another tensor: two layers, claimed together because the value between them is float
   own.graph.nodes[1].inputs[0] = own.input("z", DType::u8, {1, 4});
   r = recognise(own.graph);
   CHECK(output_of(r, "n_s").dtype == DType::f32);
-  CHECK(mentions(reason_of(own.graph, "n_p"), "Mul `n_p`: input `s`"));
+  CHECK_EQ(nodes_of(r, "n_p"), "n_p n_x_f2 n_s n_y");
 
   // rounded in between: separate layers, because a single function would not round there
   OnnxBuilder rounded;
@@ -348,7 +386,7 @@ TEST(zeros_around_an_average_pool_are_its_pads) {
   m.floats("v", {}, {1});  // not zeros: two layers, of which the second reads float
   r = recognise(m.graph);
   CHECK(output_of(r, "n_p").dtype == DType::f32);
-  CHECK(mentions(reason_of(m.graph, "n_a"), "input `p`"));
+  CHECK(unit_of(r, "n_a") && input_of(r, "n_a", 0).name == "p");
   m.floats("v", {}, {0});
   m.ints("pads", {0, 1, 1, 0, 0, 0, 1, 2});  // channels, too
   CHECK(unit_of(recognise(m.graph), "n_p") != nullptr);
@@ -599,6 +637,23 @@ TEST(broken_models_are_errors) {
                  g.nodes[1].inputs[2] = "w";
                })),
                "5 bytes");
+}
+
+TEST(a_malformed_node_of_an_accepted_model_has_a_reason) {
+  OnnxBuilder m = conv_model();
+  m.quantized_output("c", "y");
+  m.graph.nodes[3].attributes["auto_pad"] = std::string("SAME");
+  const Recognition r = recognise(m.graph, frontend::Malformed::reason);
+  CHECK(mentions(r.reasons[3], "auto_pad is 'SAME'"));
+  CHECK(unit_of(r, "n_c") == nullptr);
+}
+
+TEST(an_absent_first_output_is_no_layer) {
+  OnnxBuilder m;
+  m.quantized_input("x", {1, 2, 4});
+  m.node("LSTM", {"x_f"}, {"", "h"});
+  m.output("h");
+  CHECK(mentions(reason_of(m.graph, "n_"), "no such layer"));
 }
 
 VAIP_TEST_MAIN()

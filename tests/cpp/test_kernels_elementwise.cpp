@@ -242,6 +242,35 @@ TEST(addition_keeps_ties_exact_for_any_scales) {
   expect_real(y, [&](const Index& at) { return a.real(at) + b.real(at); }, "ties", true);
 }
 
+// The fast path for bytes tries float32 first: every pair of operands must come out as in double, ties included.
+TEST(every_pair_of_bytes) {
+  struct Scales {
+    float a, b, y;
+  };
+  const std::vector<Scales> all = {{0.1F, 0.1F, 0.1F},        {0.013F, 0.021F, 0.03F}, {1.0F, 0.5F, 3.0F},
+                                   {0.25F, 0.5F, 1.0F},       {0.3F, 0.1F, 0.2F},      {1e-6F, 1.0F, 1.7F},
+                                   {7.0F, 3.0F, 2.0F},        {0.02F, 0.02F, 0.07F},   {5.0F, 4.0F, 0.001F},
+                                   {0.0625F, 0.0625F, 0.125F}};
+  for (const DType dtype : {DType::u8, DType::s8}) {
+    Tensor a = describe(dtype, {65536}), b = describe(dtype, {65536}), y = describe(dtype, {65536});
+    for (int i = 0; i < 65536; ++i) {
+      a.stored.push_back(i % 256 + type_lowest(dtype));
+      b.stored.push_back(i / 256 + type_lowest(dtype));
+    }
+    for (const Scales& s : all) {
+      for (const Op op : {Op::add, Op::sub, Op::mul}) {
+        a.value.quant = ir::QuantParams{{s.a}, {dtype == DType::u8 ? 119 : -3}, 0};
+        b.value.quant = ir::QuantParams{{s.b}, {dtype == DType::u8 ? 0 : 100}, 0};
+        y.value.quant = ir::QuantParams{{s.y}, {dtype == DType::u8 ? 128 : 5}, 0};
+        ir::ArithmeticAttrs attrs;
+        attrs.op = op;
+        run_layer(layer_of(attrs), {&a, &b}, {&y});
+        expect_real(y, [&](const Index& at) { return arithmetic(op, a.real(at), b.real(at)); }, "pairs of bytes", true);
+      }
+    }
+  }
+}
+
 TEST(constants_quantized_per_axis_are_operands_too) {
   Random random(8);
   Tensor a = random_tensor(random, DType::u8, Shape{2, 3, 4, 5}, 0.1F, 3),

@@ -1,9 +1,11 @@
 // Matrix products on every path, and the choice of a path.
+#include <algorithm>
 #include <array>
 #include <string>
 
 #include "kernel_harness.h"
 #include "kernels/compute_path.h"
+#include "kernels/epilogue.h"
 
 namespace {
 
@@ -224,6 +226,31 @@ kernels::LinearWeights weights_of(std::int64_t out, std::int64_t in, std::int32_
   w.integers.assign(static_cast<std::size_t>(out * in), value);
   w.scale.assign(static_cast<std::size_t>(out), 1.0);
   return w;
+}
+
+// Results of 8 bits are tried in float32 first: every accumulator must come out as in double.
+TEST(epilogue_equals_double_for_every_accumulator) {
+  for (const double scale : {0.0031, 1.0 / 256, 0.1, 1.0 / 3.0, 0.5, 0.7e-4}) {
+    for (const double share : {0.0, 5000.0, -123456.0}) {
+      for (const bool bounded : {false, true}) {
+        Tensor y = describe(DType::u8, {1, 1, 70001}, 0.25F, 100);
+        kernels::Epilogue epilogue({scale * 0.25}, {}, {}, kernels::make_operand(y.value, Layout::row_major));
+        epilogue.subtract({share});
+        if (bounded) epilogue.set_largest_accumulator(160000);
+        std::vector<std::int32_t> acc;
+        for (int i = 0; i <= 70000; ++i) acc.push_back(i - 35000 + static_cast<int>(share));
+        std::vector<std::byte> bytes(acc.size());
+        epilogue.run(acc.data(), 0, 70001, nullptr, bytes.data());
+        decode(y, bytes);
+        int wrong = 0;
+        for (std::size_t i = 0; i < acc.size(); ++i) {
+          const double steps = (acc[i] - share) * (scale * 0.25 / 0.25);
+          wrong += y.stored[i] != std::min(std::max(std::nearbyint(steps) + 100, 0.0), 255.0);
+        }
+        CHECK_EQ(wrong, 0);
+      }
+    }
+  }
 }
 
 TEST(paths_follow_from_operands_and_cpu) {

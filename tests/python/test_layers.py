@@ -51,7 +51,7 @@ def test_layer(kind: str, scales: str) -> None:
 @SCALES
 @pytest.mark.parametrize("kind", KINDS)
 def test_layer_thousands(kind: str, scales: str) -> None:
-    check_layers(kind, scales, 1500)
+    check_layers(kind, scales, 500)
 
 
 def _float_conv(b: ModelBuilder) -> str:

@@ -1,0 +1,42 @@
+// The source of an integer convolution as oneDNN is given it: a range of input channels of every group, in the type of
+// the path, with the padding written out where it is not zero.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/conv_problem.h"
+
+namespace vaip::kernels {
+
+// int8 path: u8, zero point included; s8 moves up by 128 together with its zero point. f32 path: floats, zero point
+// subtracted.
+class LinearSource {
+ public:
+  LinearSource() = default;
+  LinearSource(const ConvProblem& problem, const Operand& x, ComputePath path);
+
+  // The convolution that is left to do on `count` channels of every group: padding that holds a zero point is part of
+  // the source, since oneDNN's own way with it costs a third of its speed.
+  ConvProblem remaining(std::int64_t count) const;
+  // Of the prepared elements; on the f32 path 0.
+  std::int64_t zero_point() const { return zero_point_; }
+
+  // 0: the tensor itself will do.
+  std::size_t prepared_bytes(std::int64_t count) const;
+  // Channels [first, first + count) of every group; into `buffer` unless the tensor itself will do.
+  const void* prepare(const void* x, std::int64_t first, std::int64_t count, void* buffer) const;
+
+ private:
+  template <typename Convert>
+  void gather(const std::byte* x, std::int64_t first, std::int64_t count, std::byte* out, const Convert& convert) const;
+
+  ConvProblem problem_;
+  ir::DType dtype_ = ir::DType::undefined;
+  bool int8_ = false;
+  bool padded_ = false;           // the padding is written out
+  std::int32_t stored_zero_ = 0;  // the tensor's zero point
+  std::int64_t zero_point_ = 0;
+  std::int64_t in_bytes_ = 1, out_bytes_ = 1;
+};
+
+}  // namespace vaip::kernels
