@@ -157,6 +157,27 @@ Value parse_override(const Value& old, const std::string& text, const std::strin
   return integral ? Value(static_cast<std::int64_t>(value)) : Value(value);
 }
 
+// The number or flag at a dotted path.
+Value& quantity_at(Value& document, const std::string& path, const std::string& origin) {
+  Value* field = &document;
+  for (std::size_t start = 0; start <= path.size();) {
+    const std::size_t dot = std::min(path.find('.', start), path.size());
+    const std::string key = path.substr(start, dot - start);
+    start = dot + 1;
+    if (!field->is_object() || !field->contains(key) || field->contains("value")) {
+      std::vector<std::string> known;
+      if (field->is_object() && !field->contains("value"))
+        for (const auto& item : field->items()) known.push_back(item.key());
+      fail(ErrorKind::invalid_config, origin, ": override ", path, ": no field '", key, "' there",
+           did_you_mean(key, known), known.empty() ? "" : "; known: ", join(known));
+    }
+    field = &field->at(key);
+  }
+  if (!field->is_object() || !field->contains("value"))
+    fail(ErrorKind::invalid_config, origin, ": override ", path, ": only numbers and flags can be overridden");
+  return *field;
+}
+
 }  // namespace
 
 Device read_device(const Value& document, const std::string& origin) {
@@ -168,6 +189,8 @@ Device read_device(const Value& document, const std::string& origin) {
 
 Stack read_stack(const Value& document, const std::string& origin) {
   Stack stack = read<Stack>(document, origin, stack_schema());
+  if (const auto variants = document.find("variants"); variants != document.end())
+    for (const auto& item : variants->items()) stack.variants.push_back(item.key());
   for (const auto& [generation, profile] : stack.generations) {
     const std::string kernels = json::child("/generations", generation) + "/kernels";
     if (profile.kernels.matmul.count("default") == 0)
@@ -185,25 +208,28 @@ Value write(Stack stack) { return write_document(stack); }
 
 Value override_fields(Value document, const std::map<std::string, std::string>& overrides, const std::string& origin) {
   for (const auto& [path, text] : overrides) {
-    Value* field = &document;
-    for (std::size_t start = 0; start <= path.size();) {
-      const std::size_t dot = std::min(path.find('.', start), path.size());
-      const std::string key = path.substr(start, dot - start);
-      start = dot + 1;
-      if (!field->is_object() || !field->contains(key) || field->contains("value")) {
-        std::vector<std::string> known;
-        if (field->is_object() && !field->contains("value"))
-          for (const auto& item : field->items()) known.push_back(item.key());
-        fail(ErrorKind::invalid_config, origin, ": override ", path, ": no field '", key, "' there",
-             did_you_mean(key, known), known.empty() ? "" : "; known: ", join(known));
-      }
-      field = &field->at(key);
-    }
-    if (!field->is_object() || !field->contains("value"))
-      fail(ErrorKind::invalid_config, origin, ": override ", path, ": only numbers and flags can be overridden");
-    field->at("value") = parse_override(field->at("value"), text, path, origin);
-    field->at("source") = "override";
+    Value& field = quantity_at(document, path, origin);
+    field.at("value") = parse_override(field.at("value"), text, path, origin);
+    field.at("source") = "override";
   }
+  return document;
+}
+
+Value select_variant(Value document, const std::string& variant, const std::string& origin) {
+  const Value variants = document.value("variants", Value::object());
+  if (!variants.contains(variant)) {
+    std::vector<std::string> known;
+    for (const auto& item : variants.items()) known.push_back(item.key());
+    fail(ErrorKind::invalid_config, origin, ": no variant '", variant, "'", did_you_mean(variant, known),
+         known.empty() ? "; the stack has none" : "; it has ", join(known));
+  }
+  document.erase("variants");
+  for (const auto& item : variants.at(variant).items()) {
+    Value& field = quantity_at(document, item.key(), origin + ": variant " + variant);
+    field["value"] = item.value().at("value");
+    field["source"] = item.value().at("source");
+  }
+  document["name"] = document.at("name").get<std::string>() + ":" + variant;
   return document;
 }
 

@@ -13,6 +13,9 @@ namespace vaip::device {
 Device read_device(const json::Value& document, const std::string& origin);
 Stack read_stack(const json::Value& document, const std::string& origin);
 
+// A stack's document with the fields of one of its variants in place. Throws Error(invalid_config) for an unknown one.
+json::Value select_variant(json::Value document, const std::string& variant, const std::string& origin);
+
 json::Value write(Device device);
 json::Value write(Stack stack);
 
