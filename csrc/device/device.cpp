@@ -1,5 +1,6 @@
 #include "device/device.h"
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <functional>
@@ -52,7 +53,7 @@ const Library<Stack>& stacks() {
     const Library<Stack> plain = result;
     for (const auto& [name, stack] : plain) {
       const std::string origin = std::string(kStackFolder) + name + ".json";
-      for (const std::string& variant : stack->variants)
+      for (const auto& [variant, fields] : stack->variants)
         result[name + ":" + variant] = std::make_shared<const Stack>(
             read_stack(select_variant(json::parse(embedded::file(origin), origin), variant, origin), origin));
     }
@@ -83,7 +84,12 @@ bool is_path(const std::string& text) {
 }  // namespace
 
 std::vector<std::string> names() { return keys(devices()); }
-std::vector<std::string> stack_names() { return keys(stacks()); }
+std::vector<std::string> stack_names() {
+  std::vector<std::string> result = keys(stacks());
+  const auto is_variant = [](const std::string& name) { return name.find(':') != std::string::npos; };
+  result.erase(std::remove_if(result.begin(), result.end(), is_variant), result.end());
+  return result;
+}
 
 std::shared_ptr<const Device> load(const std::string& name_or_path) {
   if (is_path(name_or_path)) return std::make_shared<const Device>(read_device(json::load(name_or_path), name_or_path));
@@ -104,7 +110,7 @@ std::shared_ptr<const Stack> load_stack(const std::string& name_or_path) {
       return std::make_shared<const Stack>(read_stack(select_variant(json::load(path), variant, path), path));
   }
   const auto found = stacks().find(canonical(name_or_path));
-  if (found == stacks().end()) fail_unknown("stack", name_or_path, stack_names());
+  if (found == stacks().end()) fail_unknown("stack", name_or_path, keys(stacks()));
   return found->second;
 }
 

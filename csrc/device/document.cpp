@@ -190,7 +190,10 @@ Device read_device(const Value& document, const std::string& origin) {
 Stack read_stack(const Value& document, const std::string& origin) {
   Stack stack = read<Stack>(document, origin, stack_schema());
   if (const auto variants = document.find("variants"); variants != document.end())
-    for (const auto& item : variants->items()) stack.variants.push_back(item.key());
+    for (const auto& variant : variants->items())
+      for (const auto& field : variant.value().items())
+        stack.variants[variant.key()][field.key()] = {field.value().at("value").dump(),
+                                                      field.value().at("source").get<std::string>()};
   for (const auto& [generation, profile] : stack.generations) {
     const std::string kernels = json::child("/generations", generation) + "/kernels";
     if (profile.kernels.matmul.count("default") == 0)
@@ -204,7 +207,13 @@ Stack read_stack(const Value& document, const std::string& origin) {
 }
 
 Value write(Device device) { return write_document(device); }
-Value write(Stack stack) { return write_document(stack); }
+Value write(Stack stack) {
+  Value document = write_document(stack);
+  for (const auto& [variant, fields] : stack.variants)
+    for (const auto& [path, field] : fields)
+      document["variants"][variant][path] = {{"value", Value::parse(field.value)}, {"source", field.source}};
+  return document;
+}
 
 Value override_fields(Value document, const std::map<std::string, std::string>& overrides, const std::string& origin) {
   for (const auto& [path, text] : overrides) {

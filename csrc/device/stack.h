@@ -57,15 +57,21 @@ struct Profile {
 struct Stack {
   std::string name, description;
   std::map<std::string, Profile> generations;  // by Device::generation
-  std::vector<std::string> variants;           // "stack:variant" loads one: other kernels, another way to move tiles
+  // Other ways to use the stack: "stack:variant" loads one with these fields, by dotted path, in place.
+  struct Field {
+    std::string value;  // JSON: a number or a flag
+    std::string source;
+  };
+  std::map<std::string, std::map<std::string, Field>> variants;
 
   std::map<std::string, std::string> sources;  // dotted path of a field -> where its number comes from
 
   const Profile& profile(const std::string& generation) const;  // throws Error(invalid_config) when there is none
 };
 
-std::vector<std::string> stack_names();
-std::shared_ptr<const Stack> load_stack(const std::string& name_or_path);  // errors as device::load
+std::vector<std::string> stack_names();  // of the stacks that come with VAIP, without their variants
+// A name, "name:variant", or the path of a stack file, with or without ":variant". Errors as device::load.
+std::shared_ptr<const Stack> load_stack(const std::string& name_or_path);
 std::string to_json(const Stack& stack);
 Stack stack_from_json(const std::string& text, const std::string& origin);
 Stack with_overrides(Stack stack, const std::map<std::string, std::string>& overrides);
