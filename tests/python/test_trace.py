@@ -227,21 +227,22 @@ def test_command_writes_it(vaip_command: CommandLine, digits_int8: Path) -> None
     assert len(next(iter(trace.of("layers").values()))) == len([x for x in value["layers"] if x["us"] > 0])
 
 
+@pytest.fixture(scope="module")
+def profiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Event], list[dict[str, Any]]]:
+    builder = network()
+    options = vaip_options()
+    options.enable_profiling = True
+    options.profile_file_prefix = str(tmp_path_factory.mktemp("profile") / "profile")
+    session = ort.InferenceSession(builder.build().SerializeToString(), options, providers=[EP_NAME])
+    for _ in range(3):
+        session.run(None, builder.feeds())
+    layers = newest_report()["layers"]
+    events = json.loads(Path(session.end_profiling()).read_text())
+    return [event for event in events if event.get("args", {}).get("provider") == "VitisAIEP"], layers
+
+
 class TestProfile:
     """onnxruntime's own profile of a session."""
-
-    @pytest.fixture(scope="class")
-    def profiled(self, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Event], list[dict[str, Any]]]:
-        builder = network()
-        options = vaip_options()
-        options.enable_profiling = True
-        options.profile_file_prefix = str(tmp_path_factory.mktemp("profile") / "profile")
-        session = ort.InferenceSession(builder.build().SerializeToString(), options, providers=[EP_NAME])
-        for _ in range(3):
-            session.run(None, builder.feeds())
-        layers = newest_report()["layers"]
-        events = json.loads(Path(session.end_profiling()).read_text())
-        return [event for event in events if event.get("args", {}).get("provider") == "VitisAIEP"], layers
 
     def test_one_event_per_layer_and_run(self, profiled: tuple[list[Event], list[dict[str, Any]]]) -> None:
         events, layers = profiled

@@ -12,7 +12,7 @@ from vaip._core import Error
 from vaip.sweep.grid import Point
 from vaip.sweep.workload import Outcome, Workload
 
-POINTS_PER_PROCESS = 32  # starting a process, importing and reading the model cost as much as some tens of points
+POINTS_PER_PROCESS = 16  # starting a process, importing and reading a model takes as long as some tens of points
 Result = Outcome | str  # or what went wrong
 
 

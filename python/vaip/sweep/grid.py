@@ -102,8 +102,8 @@ def _logarithmic(start: Decimal, stop: Decimal, count: Decimal, text: str) -> li
         raise Error(f"'{text}': a log range takes two different positive ends and a count of at least 2")
     _check_count(int(count), text)
     ratio = float(stop) / float(start)
-    inner = [float(f"{float(start) * ratio ** (n / (int(count) - 1)):.6g}") for n in range(1, int(count) - 1)]
-    return [_plain(start), *inner, _plain(stop)]
+    inner = [Decimal(f"{float(start) * ratio ** (n / (int(count) - 1)):.6g}") for n in range(1, int(count) - 1)]
+    return [_plain(value) for value in (start, *inner, stop)]
 
 
 def _decimal(text: str, whole: str) -> Decimal:
