@@ -48,7 +48,17 @@ const Library<Device>& devices() {
 }
 
 const Library<Stack>& stacks() {
-  static const Library<Stack> library = read_embedded<Stack>(kStackFolder, read_stack);
+  static const Library<Stack> library = [] {
+    Library<Stack> result = read_embedded<Stack>(kStackFolder, read_stack);
+    const Library<Stack> plain = result;
+    for (const auto& [name, stack] : plain) {
+      const std::string origin = std::string(kStackFolder) + name + ".json";
+      for (const std::string& variant : stack->variants)
+        result[name + ":" + variant] = std::make_shared<const Stack>(
+            read_stack(select_variant(json::parse(embedded::file(origin), origin), variant, origin), origin));
+    }
+    return result;
+  }();
   return library;
 }
 
@@ -89,6 +99,11 @@ std::shared_ptr<const Device> load(const std::string& name_or_path) {
 
 std::shared_ptr<const Stack> load_stack(const std::string& name_or_path) {
   if (is_path(name_or_path)) return std::make_shared<const Stack>(read_stack(json::load(name_or_path), name_or_path));
+  if (const std::size_t colon = name_or_path.rfind(':'); colon != std::string::npos) {
+    const std::string path = name_or_path.substr(0, colon), variant = name_or_path.substr(colon + 1);
+    if (is_path(path))
+      return std::make_shared<const Stack>(read_stack(select_variant(json::load(path), variant, path), path));
+  }
   const auto found = stacks().find(canonical(name_or_path));
   if (found == stacks().end()) fail_unknown("stack", name_or_path, stack_names());
   return found->second;

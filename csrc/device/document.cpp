@@ -147,6 +147,8 @@ Device read_device(const Value& document, const std::string& origin) {
 
 Stack read_stack(const Value& document, const std::string& origin) {
   Stack stack = read<Stack>(document, origin, stack_schema());
+  if (const auto variants = document.find("variants"); variants != document.end())
+    for (const auto& item : variants->items()) stack.variants.push_back(item.key());
   for (const auto& [generation, profile] : stack.generations) {
     const std::string kernels = json::child("/generations", generation) + "/kernels";
     if (profile.kernels.matmul.count("default") == 0)

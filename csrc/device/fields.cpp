@@ -27,19 +27,11 @@ void visit_matrix(FieldVisitor& v, MatrixKernel& kernel) {
   v.number("call_cycles", kernel.call_cycles, "cycles");
 }
 
-void visit_elements(FieldVisitor& v, std::string_view key, ElementKernels& e) {
+void visit_named(FieldVisitor& v, std::string_view key, std::map<std::string, double>& numbers, std::string_view unit) {
   object(v, key, [&] {
-    v.number("add", e.add, "cycles/element");
-    v.number("multiply", e.multiply, "cycles/element");
-    v.number("divide", e.divide, "cycles/element");
-    v.number("relu", e.relu, "cycles/element");
-    v.number("nonlinear", e.nonlinear, "cycles/element");
-    v.number("max_pool", e.max_pool, "cycles/element");
-    v.number("average_pool", e.average_pool, "cycles/element");
-    v.number("reduce", e.reduce, "cycles/element");
-    v.number("softmax", e.softmax, "cycles/element");
-    v.number("resize", e.resize, "cycles/element");
-    v.number("requantize", e.requantize, "cycles/element");
+    std::vector<std::string> present;
+    for (const auto& item : numbers) present.push_back(item.first);
+    for (const std::string& name : v.keys(present)) v.number(name, numbers[name], unit);
   });
 }
 
@@ -48,13 +40,16 @@ void visit_profile(FieldVisitor& v, Profile& p) {
     entries(v, "matmul", p.kernels.matmul, [&](MatrixKernel& kernel) { visit_matrix(v, kernel); });
     entries(v, "convolution", p.kernels.convolution, [&](MatrixKernel& kernel) { visit_matrix(v, kernel); });
     v.number("depthwise_macs_per_cycle", p.kernels.depthwise_macs_per_cycle, "MAC/cycle");
-    visit_elements(v, "elements_8bit", p.kernels.elements_8bit);
-    visit_elements(v, "elements_16bit", p.kernels.elements_16bit);
+    visit_named(v, "elements_8bit", p.kernels.elements_8bit, "cycles/element");
+    visit_named(v, "elements_16bit", p.kernels.elements_16bit, "cycles/element");
+    visit_named(v, "rows", p.kernels.rows, "cycles/row");
     v.integer("core_reserved_bytes", p.kernels.core_reserved_bytes, "bytes");
   });
   object(v, "dataflow", [&] {
     v.flag("adaptive", p.dataflow.adaptive);
     v.flag("m_over_columns", p.dataflow.m_over_columns);
+    v.flag("pipelined_blocks", p.dataflow.pipelined_blocks);
+    v.number("step_overhead_cycles", p.dataflow.step_overhead_cycles, "cycles");
     v.flag("activations_in_l2", p.dataflow.activations_in_l2);
     v.number("activation_share", p.dataflow.activation_share, "fraction");
     v.integer("c_buffers", p.dataflow.c_buffers, "count");
@@ -97,7 +92,7 @@ void visit(Device& d, FieldVisitor& v) {
   object(v, "shim", [&] {
     v.integer("channels_in", d.shim.channels_in, "count");
     v.integer("channels_out", d.shim.channels_out, "count");
-    v.number("run_overhead_cycles", d.shim.run_overhead_cycles, "cycles");
+    v.number("run_overhead_ns", d.shim.run_overhead_ns, "ns");
     v.number("read_task_cycles", d.shim.read_task_cycles, "cycles");
     v.number("write_task_cycles", d.shim.write_task_cycles, "cycles");
     v.number("read_start_cycles", d.shim.read_start_cycles, "cycles");
@@ -112,6 +107,10 @@ void visit(Device& d, FieldVisitor& v) {
     v.number("read_gbps", d.dram.read_gbps, "GB/s");
     v.number("write_gbps", d.dram.write_gbps, "GB/s");
     v.number("combined_gbps", d.dram.combined_gbps, "GB/s");
+    v.integer("granule_bytes", d.dram.granule_bytes, "bytes");
+    v.integer("page_bytes", d.dram.page_bytes, "bytes");
+    v.number("page_miss_ns", d.dram.page_miss_ns, "ns");
+    v.integer("translated_pages", d.dram.translated_pages, "count");
   });
   entries(v, "matmul", d.matmul, [&](MatmulRate& rate) {
     v.number("macs_per_cycle", rate.macs_per_cycle, "MAC/cycle");

@@ -67,6 +67,26 @@ std::string suggestion(const std::string& path, const std::vector<std::string>& 
   return near.empty() ? "" : "; did you mean \"" + prefix + near + "\"?";
 }
 
+// The number or flag at a dotted path below `base`; `pointer`, of base, is led on to it. `complaint` begins errors.
+Value& field_at(Value& base, const std::string& path, const std::string& complaint, const std::string& prefix,
+                std::string& pointer) {
+  Value* field = &base;
+  for (const std::string& key : split(path)) {
+    if (!field->is_object() || !field->contains(key) || is_field(*field)) {
+      const std::vector<std::string> known =
+          field->is_object() && !is_field(*field) ? keys_of(*field) : std::vector<std::string>{};
+      fail(ErrorKind::invalid_config, complaint, "no field '", key, "' there",
+           suggestion(path, field_paths(base), prefix), known.empty() ? "" : "; known: ", join(known));
+    }
+    field = &field->at(key);
+    pointer = json::child(pointer, key);
+  }
+  if (!is_field(*field))
+    fail(ErrorKind::invalid_config, complaint, "only numbers and flags can be overridden",
+         field->is_object() ? "; below it are " + join(keys_of(*field)) : "");
+  return *field;
+}
+
 }  // namespace
 
 std::vector<std::string> field_paths(const Value& object) {
@@ -89,35 +109,40 @@ Value override_fields(Value document, const Overrides& overrides, const Override
     base = &base->at(key);
     base_pointer = json::child(base_pointer, key);
   }
-  const auto complaint = [&scope](const std::string& path, const std::string& text) {
-    return scope.origin + ": override " + scope.prefix + path + "=" + text + ": ";
-  };
   std::map<std::string, std::string> by_pointer;  // of the value -> how its error begins
   for (const auto& [path, text] : overrides) {
-    Value* field = base;
+    const std::string complaint = scope.origin + ": override " + scope.prefix + path + "=" + text + ": ";
     std::string pointer = base_pointer;
-    for (const std::string& key : split(path)) {
-      if (!field->is_object() || !field->contains(key) || is_field(*field)) {
-        const std::vector<std::string> known =
-            field->is_object() && !is_field(*field) ? keys_of(*field) : std::vector<std::string>{};
-        fail(ErrorKind::invalid_config, complaint(path, text), "no field '", key, "' there",
-             suggestion(path, field_paths(*base), scope.prefix), known.empty() ? "" : "; known: ", join(known));
-      }
-      field = &field->at(key);
-      pointer = json::child(pointer, key);
-    }
-    if (!is_field(*field))
-      fail(ErrorKind::invalid_config, complaint(path, text), "only numbers and flags can be overridden",
-           field->is_object() ? "; below it are " + join(keys_of(*field)) : "");
-    field->at("value") = value_from(text, field->at("value"));
-    field->at("source") = "override";
-    by_pointer.emplace(json::child(pointer, "value"), complaint(path, text));
+    Value& field = field_at(*base, path, complaint, scope.prefix, pointer);
+    field.at("value") = value_from(text, field.at("value"));
+    field.at("source") = "override";
+    by_pointer.emplace(json::child(pointer, "value"), complaint);
   }
   if (const auto violation = schema.first_violation(document)) {
     const auto overridden = by_pointer.find(violation->pointer);
     if (overridden == by_pointer.end()) json::fail_at(scope.origin, violation->pointer, violation->message);
     fail(ErrorKind::invalid_config, overridden->second, violation->message);
   }
+  return document;
+}
+
+Value select_variant(Value document, const std::string& variant, const std::string& origin) {
+  const Value variants = document.value("variants", Value::object());
+  if (!variants.contains(variant)) {
+    const std::vector<std::string> known = keys_of(variants);
+    fail(ErrorKind::invalid_config, origin, ": no variant '", variant, "'", did_you_mean(variant, known),
+         known.empty() ? "; the stack has none" : "; it has ", join(known));
+  }
+  document.erase("variants");
+  for (const auto& item : variants.at(variant).items()) {
+    std::string pointer;
+    Value& field =
+        field_at(document, item.key(), detail::concat(origin, ": variant ", variant, ": override ", item.key(), ": "),
+                 "", pointer);
+    field["value"] = item.value().at("value");
+    field["source"] = item.value().at("source");
+  }
+  document["name"] = document.at("name").get<std::string>() + ":" + variant;
   return document;
 }
 

@@ -26,6 +26,9 @@ struct OverrideScope {
 json::Value override_fields(json::Value document, const Overrides& overrides, const OverrideScope& scope,
                             const json::Schema& schema);
 
+// A stack's document with the fields of one of its variants in place. Throws Error(invalid_config) for an unknown one.
+json::Value select_variant(json::Value document, const std::string& variant, const std::string& origin);
+
 // Dotted paths, below `base`, of all the fields that can be overridden.
 std::vector<std::string> field_paths(const json::Value& object);
 

@@ -19,12 +19,9 @@ struct MatrixKernel {
   double call_cycles = 0;
 };
 
-// Cycles of one core per element: of the output, for pools per window element, for reductions per input element.
-struct ElementKernels {
-  double add = 0, multiply = 0, divide = 0;
-  double relu = 0, nonlinear = 0;  // nonlinear: a table for 8 bits, a polynomial for 16
-  double max_pool = 0, average_pool = 0, reduce = 0, softmax = 0, resize = 0, requantize = 0;
-};
+// Cycles of one core per element: of the output, for pools per window element, for reductions per input element; by the
+// function's name (sim::name(Function)); "default" for the others.
+using ElementKernels = std::map<std::string, double>;
 
 struct Profile {
   struct Kernels {
@@ -32,15 +29,18 @@ struct Profile {
     std::map<std::string, MatrixKernel> convolution;  // the same
     double depthwise_macs_per_cycle = 0;
     ElementKernels elements_8bit, elements_16bit;  // 16 bits and wider
+    std::map<std::string, double> rows;            // cycles per row of functions that work row by row; none: 0
     std::int64_t core_reserved_bytes = 0;          // stack and tables in a core's data memory
   } kernels;
   struct Dataflow {
-    bool adaptive = false;           // distribution, reuse and L2 residency are chosen per layer; else M over the rows,
-                                     // N over the columns, A and B streamed again for each block
-    bool m_over_columns = false;     // streaming dataflow: M over the columns and N over the rows instead
-    bool activations_in_l2 = false;  // between layers, where they fit
-    double activation_share = 0;     // of L2 that they may take
-    std::int64_t c_buffers = 1;      // of the output tile in a core
+    bool adaptive = false;         // distribution, reuse and L2 residency are chosen per layer; else M over the rows,
+                                   // N over the columns, A and B streamed again for each block
+    bool m_over_columns = false;   // streaming dataflow: M over the columns and N over the rows instead
+    bool pipelined_blocks = true;  // streaming dataflow: a block of output tiles is filled while the one before drains
+    double step_overhead_cycles = 0;     // of a core, between two kernel calls: handing buffers over
+    bool activations_in_l2 = false;      // between layers, where they fit
+    double activation_share = 0;         // of L2 that they may take
+    std::int64_t c_buffers = 1;          // of the output tile in a core
     std::int64_t partial_sum_bytes = 0;  // of an output element between two steps over K; 0: the output's own type
     std::int64_t staged_run_bytes = 0;   // depth over K that L2 stages: contiguous bytes read from DDR; 0: one tile
     std::int64_t rows = 0, columns = 0;  // of the array that the stack's overlay uses; 0: all
@@ -57,6 +57,7 @@ struct Profile {
 struct Stack {
   std::string name, description;
   std::map<std::string, Profile> generations;  // by Device::generation
+  std::vector<std::string> variants;           // "stack:variant" loads one: other kernels, another way to move tiles
 
   std::map<std::string, std::string> sources;  // dotted path of a field -> where its number comes from
 

@@ -14,31 +14,13 @@ double padded(std::int64_t extent, std::int64_t native) {
 }
 
 double cycles_per_element(const device::ElementKernels& kernels, Function function) {
-  switch (function) {
-    case Function::add:
-      return kernels.add;
-    case Function::multiply:
-      return kernels.multiply;
-    case Function::divide:
-      return kernels.divide;
-    case Function::relu:
-      return kernels.relu;
-    case Function::nonlinear:
-      return kernels.nonlinear;
-    case Function::max_pool:
-      return kernels.max_pool;
-    case Function::average_pool:
-      return kernels.average_pool;
-    case Function::reduce:
-      return kernels.reduce;
-    case Function::softmax:
-      return kernels.softmax;
-    case Function::resize:
-      return kernels.resize;
-    case Function::requantize:
-      return kernels.requantize;
-  }
-  return 0;
+  const auto found = kernels.find(std::string(name(function)));
+  return found == kernels.end() ? kernels.at("default") : found->second;
+}
+
+double cycles_per_row(const device::Profile::Kernels& library, Function function) {
+  const auto found = library.rows.find(std::string(name(function)));
+  return found == library.rows.end() ? 0 : found->second;
 }
 
 const device::MatrixKernel& matrix_kernel(const std::map<std::string, device::MatrixKernel>& kernels, device::Format a,
@@ -93,6 +75,7 @@ KernelModel::KernelModel(const Kernel& kernel, const device::Device& device, con
     }
     case KernelKind::element:
       per_element_ = element_cycles(library, kernel.function, std::max(device::bits(kernel.a), device::bits(kernel.c)));
+      per_row_ = cycles_per_row(library, kernel.function);
       call_cycles_ = library.matmul.at("default").call_cycles;
       break;
     case KernelKind::none:
@@ -127,7 +110,8 @@ double KernelModel::call(const Kernel& kernel) const {
       return elements * (static_cast<double>(kernel.k) / issue_rate_ + per_element_) + call_cycles_;
     }
     case KernelKind::element:
-      return static_cast<double>(kernel.m) * static_cast<double>(kernel.work_per_element) * per_element_ + call_cycles_;
+      return static_cast<double>(kernel.m) * static_cast<double>(kernel.work_per_element) * per_element_ +
+             static_cast<double>(kernel.rows) * per_row_ + call_cycles_;
     case KernelKind::none:
     case KernelKind::copy:
     case KernelKind::host:

@@ -30,7 +30,7 @@ class KernelModel {
   KernelKind kind_;
   double peak_ = 0, issue_rate_ = 1;
   double port_cycles_per_byte_ = 0, store_cycles_per_byte_ = 0;
-  double per_element_ = 0, call_cycles_ = 0, nonlinear_per_element_ = 0;
+  double per_element_ = 0, per_row_ = 0, call_cycles_ = 0, nonlinear_per_element_ = 0;
   std::int64_t native_m_ = 1, native_k_ = 1, native_n_ = 1;
   double c_bytes_ = 1;
 };

@@ -8,7 +8,9 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "device/format.h"
@@ -30,14 +32,24 @@ enum class Function : std::uint8_t {  // of an `element` kernel: a row of the ke
   multiply,
   divide,
   relu,
-  nonlinear,
+  gelu,
+  silu,
+  silu_multiply,
+  nonlinear,  // any other: a table for 8 bits, a polynomial for 16
   max_pool,
   average_pool,
   reduce,
   softmax,
+  rms_norm,
+  layer_norm,
+  group_norm,
+  rope,
   resize,
   requantize,
+  matvec,  // a matrix's elements times a vector that stays in the core
 };
+std::string_view name(Function function);                      // "add", "silu_multiply", ...
+std::optional<Function> function_from_name(std::string_view);  // nothing for an unknown name
 
 struct Kernel {
   KernelKind kind = KernelKind::none;
@@ -45,6 +57,7 @@ struct Kernel {
   device::Format a = device::Format::int8, b = device::Format::int8, c = device::Format::int8;
   std::int64_t m = 0, k = 0, n = 0;    // elements per call
   std::int64_t work_per_element = 1;   // `element`: window elements of a pool
+  std::int64_t rows = 0;               // `element`: rows per call of a function that works row by row
   std::int64_t partial_sum_bytes = 0;  // read and written back per output element and call; 0: one call finishes a tile
   bool nonlinear_epilogue = false;     // the output tile goes through a nonlinear function once it is complete
 };
@@ -54,6 +67,9 @@ struct Leg {
   std::int64_t channels = 1;     // that carry it side by side
   std::int64_t run_bytes = 0;    // contiguous in memory; 0: as long as the transfer
   std::int64_t descriptors = 0;  // tasks given to the DMA engines, over all channels
+  // Address translation of a far leg: pages entered, each time one is, and how many lie between two visits of the same
+  // page. 0 visits: the transfer is sequential.
+  std::int64_t page_visits = 0, page_set = 0;
 };
 
 struct Operand {

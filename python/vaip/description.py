@@ -47,7 +47,7 @@ class Shim:
 
     channels_in: int
     channels_out: int
-    run_overhead_cycles: float
+    run_overhead_ns: float
     read_task_cycles: float
     write_task_cycles: float
     read_start_cycles: float
@@ -72,6 +72,10 @@ class Dram:
     read_gbps: float
     write_gbps: float
     combined_gbps: float
+    granule_bytes: int
+    page_bytes: int
+    page_miss_ns: float
+    translated_pages: int
 
 
 @dataclass

@@ -256,6 +256,7 @@ class Mapper {
             rounds);
     set_far(layer_.c, p_.c_in_l2 ? 0 : p_.c_bytes, region_.columns * (flow_.adaptive ? device.shim.channels_out : 1),
             c_run(c), rounds);
+    if (is_flat()) set_row_pages(c, cores_m, cores_n);
     return true;
   }
 
@@ -264,6 +265,28 @@ class Mapper {
     const std::int64_t wanted = flow_.staged_run_bytes / std::max<std::int64_t>(device::bytes(p_.a, c.channels), 1);
     const std::int64_t held = l2_bytes / std::max<std::int64_t>(bytes_per_stage, 1);
     return std::clamp<std::int64_t>(std::min(wanted, held), 1, steps(c));
+  }
+
+  // Pages that a strided walk enters: `runs` pieces, `stride` bytes apart, come back to the same page after `between`
+  // of them (never: 0).
+  void set_pages(sim::Leg& leg, std::int64_t stride, std::int64_t between) const {
+    leg.page_visits = leg.page_set = 0;
+    const std::int64_t page = target_.device.dram.page_bytes;
+    if (leg.bytes == 0 || leg.run_bytes <= 0 || leg.run_bytes >= stride) return;
+    const auto pages = [&](std::int64_t runs) { return stride >= page ? runs : ceil_div(runs * stride, page); };
+    leg.page_visits = pages(ceil_div(leg.bytes, leg.run_bytes));
+    leg.page_set = between > 0 ? pages(between) : leg.page_visits;
+  }
+
+  // The operands of a plain product lie in rows. A walk along K comes back to a row's page with its next step;
+  // row-major B goes through all K rows first, and C never comes back.
+  void set_row_pages(const Candidate& c, std::int64_t cores_m, std::int64_t cores_n) {
+    set_pages(layer_.a.far, device::bytes(p_.a, p_.channels), c.tile_width * cores_m);
+    if (p_.b_row_major)
+      set_pages(layer_.b.far, device::bytes(p_.b, p_.n), p_.channels);
+    else
+      set_pages(layer_.b.far, device::bytes(p_.b, p_.channels), c.n * cores_n);
+    set_pages(layer_.c.far, device::bytes(p_.c, p_.n), 0);
   }
 
   // One shim channel per column and operand; all of them for the only operand that comes from DDR.
