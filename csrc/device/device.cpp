@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/nearest.h"
 #include "device/document.h"
+#include "device/overrides.h"
 #include "embedded.h"
 
 namespace vaip::device {
@@ -125,14 +126,36 @@ Stack stack_from_json(const std::string& text, const std::string& origin) {
   return read_stack(json::parse(text, origin), origin);
 }
 
-Device with_overrides(Device device, const std::map<std::string, std::string>& overrides) {
+Device with_overrides(Device device, const Overrides& overrides) {
   const std::string origin = "device " + device.name;
-  return read_device(override_fields(write(std::move(device)), overrides, origin), origin);
+  json::Value document = override_fields(write(std::move(device)), overrides, {origin, {}, ""}, device_schema());
+  // The shared cap never exceeds the sum of the directions: whoever lowers one of these means the cap to follow.
+  json::Value& dram = document.at("dram");
+  const double sum = dram.at("read_gbps").at("value").get<double>() + dram.at("write_gbps").at("value").get<double>();
+  if (overrides.count("dram.combined_gbps") == 0 && dram.at("combined_gbps").at("value").get<double>() > sum) {
+    dram.at("combined_gbps").at("value") = sum;
+    dram.at("combined_gbps").at("source") = "follows from an override: the sum of read_gbps and write_gbps";
+  }
+  return read_device(document, origin);
 }
 
-Stack with_overrides(Stack stack, const std::map<std::string, std::string>& overrides) {
+Stack with_overrides(Stack stack, const Overrides& overrides) {
   const std::string origin = "stack " + stack.name;
-  return read_stack(override_fields(write(std::move(stack)), overrides, origin), origin);
+  return read_stack(override_fields(write(std::move(stack)), overrides, {origin, {}, ""}, stack_schema()), origin);
+}
+
+Stack with_profile_overrides(Stack stack, const std::string& generation, const Overrides& overrides) {
+  (void)stack.profile(generation);  // there is one
+  const std::string origin = "stack " + stack.name + " (" + generation + ")";
+  const OverrideScope scope = {origin, {"generations", generation}, "stack."};
+  return read_stack(override_fields(write(std::move(stack)), overrides, scope, stack_schema()), origin);
+}
+
+std::vector<std::string> override_paths(const Device& device, const Stack& stack) {
+  std::vector<std::string> paths = field_paths(write(device));
+  for (const std::string& path : field_paths(write(stack).at("generations").at(device.generation)))
+    paths.push_back("stack." + path);
+  return paths;
 }
 
 const Profile& Stack::profile(const std::string& generation) const {

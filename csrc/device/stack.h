@@ -76,4 +76,9 @@ std::string to_json(const Stack& stack);
 Stack stack_from_json(const std::string& text, const std::string& origin);
 Stack with_overrides(Stack stack, const std::map<std::string, std::string>& overrides);
 
+// The same with paths inside the profile of a generation, {"dispatch.layer_us": "10"}; errors call it
+// "stack.dispatch.layer_us", as the command line does.
+Stack with_profile_overrides(Stack stack, const std::string& generation,
+                             const std::map<std::string, std::string>& overrides);
+
 }  // namespace vaip::device

@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include <array>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,7 +30,8 @@ GemmQuery::Layout layout_from_name(const std::string& name) {
 std::string estimate_gemm(const TileShape& sizes, const std::array<std::string, 3>& formats, const std::string& device,
                           const std::string& stack, std::optional<std::int64_t> rows,
                           std::optional<std::int64_t> columns, const std::optional<TileShape>& tile,
-                          std::optional<std::int64_t> c_buffers, const std::string& b_layout) {
+                          std::optional<std::int64_t> c_buffers, const std::string& b_layout,
+                          const std::map<std::string, std::string>& stack_overrides) {
   GemmQuery query;
   query.M = sizes[0];
   query.K = sizes[1];
@@ -43,7 +45,11 @@ std::string estimate_gemm(const TileShape& sizes, const std::array<std::string, 
   query.c_buffers = c_buffers;
   query.b_layout = layout_from_name(b_layout);
   const device::Device described = device::device_from_json(device, "device");
-  return report::to_json(compiler::estimate_gemm(query, described, *device::load_stack(stack)));
+  if (stack_overrides.empty())
+    return report::to_json(compiler::estimate_gemm(query, described, *device::load_stack(stack)));
+  const device::Stack edited =
+      device::with_profile_overrides(*device::load_stack(stack), described.generation, stack_overrides);
+  return report::to_json(compiler::estimate_gemm(query, described, edited));
 }
 
 }  // namespace
@@ -51,8 +57,11 @@ std::string estimate_gemm(const TileShape& sizes, const std::array<std::string, 
 void bind_estimates(py::module_& module) {
   module.def("estimate_gemm", &estimate_gemm, py::arg("sizes"), py::arg("formats"), py::arg("device"), py::arg("stack"),
              py::arg("rows"), py::arg("columns"), py::arg("tile"), py::arg("c_buffers"), py::arg("b_layout"),
+             py::arg("stack_overrides") = std::map<std::string, std::string>{},
              py::call_guard<py::gil_scoped_release>(),
-             "Timing as JSON. sizes: M, K, N; formats: of A, B and the result; device: a description as JSON.");
+             "Timing as JSON. sizes: M, K, N; formats: of A, B and the result; device: a description as JSON; "
+             "stack_overrides: fields of "
+             "the stack's profile, dotted path to JSON text.");
 }
 
 }  // namespace vaip::python

@@ -11,6 +11,7 @@ from vaip import _core
 from vaip._core import Error
 from vaip.description import Device
 from vaip.inputs import make_inputs
+from vaip.overrides import flatten, json_texts, split
 from vaip.registration import get_library_path
 from vaip.report import Report, Timing
 from vaip.sessions import NpuSession
@@ -61,14 +62,21 @@ def estimate_gemm(
     c_buffers: int | None = None,
     b_layout: str = "row",
     stack: str = "vitisai",
+    overrides: Mapping[str, Any] | None = None,
 ) -> Timing:
     """Predicted time of one matrix multiplication, M x K by K x N.
 
     `rows` and `cols` use a part of the array; `tile` (m, k, n of the kernel) and `c_buffers` fix what the compiler
-    would choose; `b_layout` is how B lies in DRAM, "row" or "column".
+    would choose; `b_layout` is how B lies in DRAM, "row" or "column". `overrides` are what-if values of the device's
+    fields and of the stack's, {"dram.read_gbps": 30, "stack.dispatch.layer_us": 10}.
     """
     if tile is not None and len(tile) != 3:
         raise Error(f"tile must be (m, k, n), got {tuple(tile)}")
+    of_device, of_stack = split(flatten(overrides or {}))
     described = device.to_json() if isinstance(device, Device) else _core.device_json(device)
-    text = _core.estimate_gemm((M, K, N), (a, b, out), described, stack, rows, cols, tile, c_buffers, b_layout)
+    if of_device:
+        described = _core.override_device(described, "device", json_texts(of_device))
+    text = _core.estimate_gemm(
+        (M, K, N), (a, b, out), described, stack, rows, cols, tile, c_buffers, b_layout, json_texts(of_stack)
+    )
     return Timing.from_dict(json.loads(text))
