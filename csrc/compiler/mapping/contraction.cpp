@@ -289,6 +289,10 @@ class Mapper {
   }
 
   std::int64_t c_run(const Candidate& c) const {
+    if (p_.c_column_major) {
+      const std::int64_t positions = c.tile_height * c.tile_width;
+      return positions >= p_.positions() ? c_tile(c) : device::bytes(p_.c, positions);
+    }
     if (c.n >= p_.n) return c_tile(c);
     if (!flow_.adaptive || p_.kind == sim::KernelKind::matmul) return device::bytes(p_.c, c.n);
     return device::bytes(p_.c, c.tile_width * (c.tile_width == p_.horizontal.output ? c.n : kChannelBlock));
