@@ -120,12 +120,12 @@ std::string estimate_elements(const std::string& op, std::int64_t elements, std:
 
 // One convolution; several are a depth-first pipeline.
 using ConvStage = std::tuple<std::array<std::int64_t, 2>, std::array<std::int64_t, 2>, std::int64_t, std::int64_t, bool,
-                             Extent, Extent>;
+                             Extent, Extent, std::string>;
 
 std::string estimate_conv(const std::vector<ConvStage>& stages, const Formats& formats, const std::string& device,
-                          const std::string& stack, const std::string& kernel, bool host_call) {
+                          const std::string& stack, bool host_call) {
   std::vector<compiler::ConvQuery> queries;
-  for (const auto& [output, channels, window, stride, depthwise, rows, columns] : stages) {
+  for (const auto& [output, channels, window, stride, depthwise, rows, columns, kernel] : stages) {
     compiler::ConvQuery query;
     query.height = output[0];
     query.width = output[1];
@@ -194,9 +194,10 @@ void bind_estimates(py::module_& module) {
   module.def("estimate_elements", &estimate_elements, arg("op"), arg("elements"), arg("row"), arg("formats"),
              arg("device"), arg("stack"), arg("rows"), arg("columns"), arg("tile"), arg("host_call"), release_gil,
              "Timing as JSON of an operator of element_op_names().");
-  module.def("estimate_conv", &estimate_conv, arg("stages"), arg("formats"), arg("device"), arg("stack"), arg("kernel"),
+  module.def("estimate_conv", &estimate_conv, arg("stages"), arg("formats"), arg("device"), arg("stack"),
              arg("host_call"), release_gil,
-             "Timing as JSON. stages: ((height, width), (channels in, out), window, stride, depthwise, rows, columns); "
+             "Timing as JSON. stages: ((height, width), (channels in, out), window, stride, depthwise, rows, columns, "
+             "kernel); "
              "several are a depth-first pipeline.");
   module.def("estimate_attention", &estimate_attention, arg("sizes"), arg("heads"), arg("format"), arg("device"),
              arg("stack"), arg("rows"), arg("columns"), arg("host_call"), release_gil,

@@ -1,9 +1,11 @@
 """Types of the C++ module (csrc/python)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
+
+ConvStage: TypeAlias = tuple[tuple[int, int], tuple[int, int], int, int, bool, int | None, int | None, str]
 
 class Error(ValueError):
     """A configuration, option, device, model or input that VAIP cannot work with; the message says which and why."""
@@ -59,11 +61,10 @@ def estimate_elements(
     host_call: bool,
 ) -> str: ...
 def estimate_conv(
-    stages: Sequence[tuple[tuple[int, int], tuple[int, int], int, int, bool, int | None, int | None]],
+    stages: Sequence[ConvStage],
     formats: Sequence[str],
     device: str,
     stack: str,
-    kernel: str,
     host_call: bool,
 ) -> str: ...
 def estimate_attention(

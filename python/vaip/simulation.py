@@ -166,6 +166,7 @@ class Convolution:
     depthwise: bool = False
     rows: int | None = None  # of the array; None: what the stack uses
     cols: int | None = None
+    kernel: str = ""  # a variant of the stack's kernel
 
 
 def estimate_conv(
@@ -175,7 +176,6 @@ def estimate_conv(
     out: str = "int8",
     device: str | Device = "strix",
     stack: str = "vitisai",
-    kernel: str = "",
     host_call: bool = True,
 ) -> Timing:
     """Predicted time of a convolution, or of several as a depth-first pipeline.
@@ -184,10 +184,19 @@ def estimate_conv(
     image, and only the first reads from DRAM and only the last writes to it. Formats and errors as estimate_gemm().
     """
     described = [
-        ((s.height, s.width), (s.in_channels, s.out_channels), s.window, s.stride, s.depthwise, s.rows, s.cols)
+        (
+            (s.height, s.width),
+            (s.in_channels, s.out_channels),
+            s.window,
+            s.stride,
+            s.depthwise,
+            s.rows,
+            s.cols,
+            s.kernel,
+        )
         for s in stages
     ]
-    text = _core.estimate_conv(described, (a, b, out), _description(device), stack, kernel, host_call)
+    text = _core.estimate_conv(described, (a, b, out), _description(device), stack, host_call)
     return Timing.from_dict(json.loads(text))
 
 

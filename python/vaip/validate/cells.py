@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -15,19 +15,17 @@ from vaip._core import Error
 T = TypeVar("T")
 
 _NUMBER = r"\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
-# "~219", "5.26-5.27", "8.94 (later 6.6)", "5.74 (CPU 34.45)", "~219 inferences/s"
-_MEASURED = re.compile(
-    rf"~?\s*(?P<low>{_NUMBER})(?:\s*[-\u2013]\s*(?P<high>{_NUMBER}))?(?:\s*(?P<unit>[A-Za-z/]+))?\s*(?P<remark>\(.*\))?"
-)
+# "~3.2", "5.26-5.27", "8.94 (later 6.6)", "5.74 (CPU 34.45)"
+_MEASURED = re.compile(rf"~?\s*(?P<low>{_NUMBER})(?:\s*[-\u2013]\s*(?P<high>{_NUMBER}))?\s*(?P<remark>\(.*\))?")
 _LATER = re.compile(rf"\(later\s+(?P<value>{_NUMBER})\)")
 
 
 class TableError(Error):
-    """A table that cannot be read: one line per fault, each with file, line and column."""
+    """A table that cannot be read; one line of the message per fault, with file, line and column."""
 
 
-class CellError(TableError):
-    """One fault of a table."""
+class CellError(Error):
+    """A row that cannot be read: file, line, column and what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ class Line:
         value = self.text(column)
         found = _MEASURED.fullmatch(value)
         if not found:
-            self.fail(column, f"'{value}' is neither a number nor a range of two numbers")
+            self.fail(column, f"'{value}' is neither a number above zero nor a range of two")
         later = _LATER.search(found["remark"] or "")
         if later:
             return self.positive(column, later["value"])
@@ -143,17 +141,3 @@ def column_like(lines: Sequence[Line], prefix: str) -> str:
     if not lines:
         return prefix
     raise TableError(f"{lines[0].file}:1: column '{prefix}...' is missing")
-
-
-def collect(lines: Iterable[Line], read: Callable[[Line], Iterable[T]]) -> list[T]:
-    """read() of each line; the faults of all lines in one TableError."""
-    results: list[T] = []
-    faults: list[str] = []
-    for line in lines:
-        try:
-            results += read(line)
-        except CellError as error:
-            faults.append(str(error))
-    if faults:
-        raise TableError("\n".join(faults))
-    return results

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 
 from vaip import _core
-from vaip.validate.cells import Line, TableError, collect
+from vaip.validate.cells import Line, TableError
 from vaip.validate.fields import numbers_of, pair_of
 from vaip.validate.queries import Attention, Elements
-from vaip.validate.rows import Entry, row
+from vaip.validate.rows import Entry, Skipped, collect, row, skipped
 
 # Names of operators in the tables, without a leading "eltwise_" and what follows the name of the core's operator.
 _SYNONYMS = {"swiglu": "silu_mul", "geglu": "gelu_mul", "rms_norm": "rmsnorm", "layer_norm": "layernorm"}
@@ -17,16 +17,17 @@ ROW_WISE = ("rmsnorm", "layernorm", "groupnorm", "softmax", "rope")
 COLUMNS = 8  # of Strix
 
 
-def operator_of(line: Line, column: str, text: str) -> str:
+def operator_of(text: str) -> str | None:
     """ "eltwise_add", "gelu_tanh", "rmsnorm_weighted", "rope_halfsplit": the longest name of the core's that fits."""
     name = text.strip().lower().removeprefix("eltwise_").removeprefix("weighted_")
     for synonym, operator in _SYNONYMS.items():
         name = re.sub(rf"^{synonym}(?=_|$)", operator, name)
-    known = _core.element_op_names()
-    fitting = [each for each in known if name == each or name.startswith(f"{each}_")]
-    if not fitting:
-        line.fail(column, f"unknown operator '{text}'; known: {', '.join(known)}")
-    return max(fitting, key=len)
+    fitting = [each for each in _core.element_op_names() if name == each or name.startswith(f"{each}_")]
+    return max(fitting, key=len, default=None)
+
+
+def _unknown(line: Line, text: str) -> Skipped:
+    return skipped(line, text, f"an operator that the core does not know; known: {', '.join(_core.element_op_names())}")
 
 
 def _row_length(line: Line, column: str, operator: str, shape: str) -> int:
@@ -41,14 +42,19 @@ def eltwise_mlir_air(lines: Sequence[Line]) -> list[Entry]:
     """config is columns/rows/tile, or a herd of columns x rows."""
 
     def read(line: Line) -> Iterator[Entry]:
-        operator = operator_of(line, "op", line.text("op"))
+        operator = operator_of(line.text("op"))
+        if operator is None:
+            yield _unknown(line, line.text("op"))
+            return
         elements = line.integer("elements")
         config = line.text("config")
         tile = None
         if config.startswith("herd"):
             columns, rows = pair_of(line, "config", config.removeprefix("herd"))
         else:
-            columns, rows, tile = numbers_of(line, "config", 3)
+            counts = config.count("/") + 1
+            columns, rows, *tiles = numbers_of(line, "config", max(2, min(counts, 3)))
+            tile = tiles[0] if tiles else None
         query = Elements(
             device="strix",
             stack="air",
@@ -60,7 +66,7 @@ def eltwise_mlir_air(lines: Sequence[Line]) -> list[Entry]:
             tile=tile,
         )
         label = " ".join(filter(None, (line.text("op"), str(elements), line.optional("shape"), config)))
-        yield row(line, label, line.number("us"), "us", query)
+        yield row(line, label, line.measured("us"), "us", query)
 
     return collect(lines, read)
 
@@ -70,7 +76,10 @@ def eltwise_scaling_mlir_air(lines: Sequence[Line]) -> list[Entry]:
 
     def read(line: Line) -> Iterator[Entry]:
         name, _, shape = line.text("op").partition(" ")
-        operator = operator_of(line, "op", name)
+        operator = operator_of(name)
+        if operator is None:
+            yield _unknown(line, line.text("op"))
+            return
         elements, tiles = line.integer("elements"), line.integer("tiles")
         rows = -(-tiles // COLUMNS)
         if tiles % rows:
@@ -85,7 +94,7 @@ def eltwise_scaling_mlir_air(lines: Sequence[Line]) -> list[Entry]:
             columns=tiles // rows,
         )
         label = f"{line.text('op')} {elements} on {tiles} tile{'s' if tiles > 1 else ''}"
-        yield row(line, label, line.number("us"), "us", query)
+        yield row(line, label, line.measured("us"), "us", query)
 
     return collect(lines, read)
 
@@ -101,14 +110,17 @@ def eltwise_8700g(lines: Sequence[Line]) -> list[Entry]:
             lengths[column] = int(text)
 
     def read(line: Line) -> Iterator[Entry]:
-        operator = operator_of(line, "op", line.text("op"))
+        operator = operator_of(line.text("op"))
+        if operator is None:
+            yield _unknown(line, line.text("op"))
+            return
         for column, elements in lengths.items():
             if not line.optional(column):
                 continue
             query = Elements(
                 device="ryzen_8700g", stack="iron", op=operator, elements=elements, columns=4, host_call=False
             )
-            yield row(line, f"{line.text('op')} {elements}", line.number(column), "us", query)
+            yield row(line, f"{line.text('op')} {elements}", line.measured(column), "us", query)
 
     return collect(lines, read)
 
@@ -116,14 +128,15 @@ def eltwise_8700g(lines: Sequence[Line]) -> list[Entry]:
 def groupnorm_8700g(lines: Sequence[Line]) -> list[Entry]:
     """The first column's name says operator and groups, its cells the elements of a group; the mean of two times."""
     column = next(iter(lines[0].cells)) if lines else ""
-    named = re.match(r"([a-z]+?)(\d+)_(bf16)_L_per_group$", column)
-    if lines and not named:
+    named = re.match(r"([a-z]+?)(\d+)_bf16_L_per_group$", column)
+    operator = operator_of(named[1]) if named else None
+    if lines and operator is None:
         raise TableError(f"{lines[0].file}:1: column '{column}': expected a name such as groupnorm32_bf16_L_per_group")
 
     def read(line: Line) -> Iterator[Entry]:
-        assert named
+        assert named is not None
+        assert operator is not None
         length = line.integer(column)
-        operator = operator_of(line, column, named[1])
         groups = int(named[2])
         query = Elements(
             device="ryzen_8700g",

@@ -11,10 +11,10 @@ from vaip.validate.cells import Line
 # "NPU2" whose chip is not named is taken as the generation's first.
 _PLATFORMS = [
     (r"8700G", "ryzen_8700g"),
-    (r"hawk.?point|8845HS|8840", "hawk_point"),
-    (r"krackan|\bKRK\b|ai 7 350", "krackan"),
-    (r"strix|\bSTX\b|HX ?370|AI 9 365|\bXDNA2\b|NPU2|NPU4", "strix"),
-    (r"phoenix|\bPHX\b|7840U|7940HS|7640U|\bXDNA1?\b|NPU1", "phoenix"),
+    (r"hawk.?point|8[68]4[05]", "hawk_point"),
+    (r"krackan|\bKRK\b|AI [57] 3[45]0", "krackan"),
+    (r"strix|\bSTX\b|HX ?37[05]|AI 9 36[05]|PRO 360|AI Max|\bXDNA2\b|NPU2|NPU4", "strix"),
+    (r"phoenix|\bPHX\b|7[68]40|794[05]|\bXDNA1?\b|NPU1", "phoenix"),
 ]
 
 _FORMATS = {
@@ -33,7 +33,15 @@ _FORMATS = {
     "bfp16": "bfp16",
     "bfp16ebs8": "bfp16",
 }
-_ACCUMULATOR = {"int4": "int32", "int8": "int32", "int16": "int32", "bf16": "bf16", "bfp16": "bfp16", "f32": "f32"}
+_ACCUMULATOR = {
+    "int4": "int32",
+    "int8": "int32",
+    "int16": "int32",
+    "int32": "int32",
+    "bf16": "bf16",
+    "bfp16": "bfp16",
+    "f32": "f32",
+}
 
 _SIZES = re.compile(r"\s*(\d+)\s*[x\u00d7/]\s*(\d+)\s*")
 
@@ -84,7 +92,7 @@ def formats_of(line: Line, column: str) -> Formats:
 def numbers_of(line: Line, column: str, count: int, text: str | None = None) -> tuple[int, ...]:
     """ "64/64/32" as whole numbers above zero."""
     given = line.text(column) if text is None else text
-    parts = given.split("/")
+    parts = re.split(r"[/x\u00d7]", given)
     if len(parts) != count or not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
         line.fail(column, f"'{given}' is not {count} numbers above zero with / between them")
     return tuple(int(part) for part in parts)

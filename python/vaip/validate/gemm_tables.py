@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from vaip.validate.cells import Line, collect, column_like
+from vaip.validate.cells import Line, column_like
 from vaip.validate.fields import Formats, array_of, device_of, format_of, formats_of, numbers_of, pair_of
 from vaip.validate.queries import Elements, Gemm, Program
-from vaip.validate.rows import Entry, row, skipped
+from vaip.validate.rows import Entry, collect, row, skipped
 
 LAYOUTS = {"row": "row", "col": "column", "column": "column"}
 BUFFERS = {"dbl": 2, "double": 2, "2": 2, "sgl": 1, "single": 1, "1": 1}
@@ -64,7 +64,7 @@ def taka_whole_array(lines: Sequence[Line]) -> list[Entry]:
             b_layout="column",
         )
         label = f"{line.text('gen')} {line.text('prec')} {_shape(M, K, N)} tile {_tile(tile)}"
-        yield row(line, label, line.number("actual_TOPS"), "TOPS", query, query.macs)
+        yield row(line, label, line.measured("actual_TOPS"), "TOPS", query, query.macs)
 
     return collect(lines, read)
 
@@ -89,7 +89,7 @@ def whole_array_8700g(lines: Sequence[Line]) -> list[Entry]:
             clock_ghz=line.number("clk_GHz"),
         )
         yield row(
-            line, f"{line.text('dtype')} {_shape(M, K, N)} tile {_tile(tile)}", line.number("avg_us"), "us", query
+            line, f"{line.text('dtype')} {_shape(M, K, N)} tile {_tile(tile)}", line.measured("avg_us"), "us", query
         )
 
     return collect(lines, read)
@@ -113,7 +113,7 @@ def tile_sweep_8700g(lines: Sequence[Line]) -> list[Entry]:
         )
         layouts = f"C {line.text('C_buf')} B {line.text('B_layout')}"
         label = f"{line.text('dtype')} {_shape(M, K, N)} tile {_tile(tile)} {layouts}"
-        yield row(line, label, line.number("GFLOPS"), "GFLOPS", query, query.macs)
+        yield row(line, label, line.measured("GFLOPS"), "GFLOPS", query, query.macs)
 
     return collect(lines, read)
 
@@ -141,7 +141,7 @@ def int16_8700g(lines: Sequence[Line]) -> list[Entry]:
                 host_call=False,
             )
             label = f"{named[1]}-{named[2]} {_shape(M, K, N)} tile {_tile(tile)}"
-            yield row(line, label, line.number(column), named[3], query, query.macs)
+            yield row(line, label, line.measured(column), named[3], query, query.macs)
 
     return collect(lines, read)
 
@@ -163,9 +163,13 @@ def mlir_air(lines: Sequence[Line]) -> list[Entry]:
 
     def read(line: Line) -> Iterator[Entry]:
         M, K, N = _sizes(line)  # noqa: N806
-        partial_sums, cast, kernel = line.choice("method", AIR_METHODS)
-        out = format_of(line, "C_dtype", line.text("C_dtype"))
         text = line.text(tile_column)
+        label = f"{line.text('C_dtype')} {line.text('method')} {_shape(M, K, N)} tile {text}"
+        if line.text("method") not in AIR_METHODS:
+            yield skipped(line, label, f"a method that is not known; known: {', '.join(AIR_METHODS)}")
+            return
+        partial_sums, cast, kernel = AIR_METHODS[line.text("method")]
+        out = format_of(line, "C_dtype", line.text("C_dtype"))
         herd = _HERD.search(text)
         columns, rows = pair_of(line, tile_column, herd["herd"]) if herd else (8, 4)
         m, l2_depth, k, n = numbers_of(line, tile_column, 4, _HERD.sub("", text).strip())
@@ -187,8 +191,7 @@ def mlir_air(lines: Sequence[Line]) -> list[Entry]:
             device="strix", stack="air", op="cast", elements=M * N, formats=Formats("f32", "f32", out), columns=columns
         )
         query = Program(device="strix", stack="air", queries=(product, casting)) if cast else product
-        label = f"{line.text('C_dtype')} {line.text('method')} {_shape(M, K, N)} tile {text}"
-        yield row(line, label, line.number("GFLOPS"), "GFLOPS", query, product.macs)
+        yield row(line, label, line.measured("GFLOPS"), "GFLOPS", query, product.macs)
 
     return collect(lines, read)
 
@@ -201,8 +204,8 @@ def gemv_mlir_air(lines: Sequence[Line]) -> list[Entry]:
         M, K = line.integer("M"), line.integer("K")  # noqa: N806
         herd, _, _ = numbers_of(line, herd_column, 3)
         # The registry's tile_m and m_input are rows of a matrix-vector kernel: they mean nothing to a matrix product's.
-        query = Gemm(device="strix", stack="air", M=M, K=K, N=1, formats=BF16, rows=1, columns=herd)
-        yield row(line, f"{M}x{K} {line.text(herd_column)}", line.number("us"), "us", query)
+        query = Gemm(device="strix", stack="air", M=M, K=K, N=1, formats=BF16, rows=1, columns=herd, kernel="mv")
+        yield row(line, f"{M}x{K} {line.text(herd_column)}", line.measured("us"), "us", query)
 
     return collect(lines, read)
 
@@ -234,7 +237,7 @@ def iree_ci(lines: Sequence[Line]) -> list[Entry]:
             part=part,
         )
         label = f"{line.text('platform')} {line.text('dtype')} {_shape(M, K, N)} {config}"
-        yield row(line, label, line.number("us"), "us", query)
+        yield row(line, label, line.measured("us"), "us", query)
 
     return collect(lines, read)
 
@@ -269,7 +272,7 @@ def iron_ci(lines: Sequence[Line]) -> list[Entry]:
             f"{line.text('platform')} {line.optional('date')} {line.text('dtype')} {_shape(M, K, N)} "
             f"{columns} columns tile {_tile(tile)} {chosen.removesuffix('_us')}"
         )
-        yield row(line, label, line.number(chosen), "us", query)
+        yield row(line, label, line.measured(chosen), "us", query)
 
     return collect(lines, read)
 
@@ -286,10 +289,10 @@ def iron_flm_npu1(lines: Sequence[Line]) -> list[Entry]:
         M, K, N = _sizes(line)  # noqa: N806
         base = Gemm(device=device_of(line, "gen"), stack="iron", M=M, K=K, N=N, formats=BF16, columns=4)
         if line.optional(flm_column):
-            yield row(line, f"flm.GEMM {_shape(M, K, N)}", line.number(flm_column), "us", _flm(base))
+            yield row(line, f"flm.GEMM {_shape(M, K, N)}", line.measured(flm_column), "us", _flm(base))
         if line.optional(iron_column):
             query = replace(base, tile=(64, 64, 64))
-            yield row(line, f"iron.GEMM {_shape(M, K, N)}", line.number(iron_column), "us", query)
+            yield row(line, f"iron.GEMM {_shape(M, K, N)}", line.measured(iron_column), "us", query)
 
     return collect(lines, read)
 
@@ -306,7 +309,7 @@ def iron_flm_npu2(lines: Sequence[Line]) -> list[Entry]:
         else:
             tile_n = re.search(r"tile_n=(\d+)", implementation)
             query = _flm(base, int(tile_n[1])) if tile_n else _flm(base)
-        yield row(line, f"{implementation} {_shape(M, K, N)}", line.number("us"), "us", query)
+        yield row(line, f"{implementation} {_shape(M, K, N)}", line.measured("us"), "us", query)
 
     return collect(lines, read)
 
@@ -319,15 +322,16 @@ def misc(lines: Sequence[Line]) -> list[Entry]:
         dtype = line.text("dtype")
         label = f"{line.text('source')}, {line.text('platform')}: {dtype} {_shape(M, K, N)} {line.optional('m/k/n')}"
         device = device_of(line, "platform")
-        measured = line.number("TOPS")
+        measured = line.measured("TOPS")
         if dtype.startswith("default"):
             yield skipped(line, label, "the number formats are not given, only that they were a program's default")
             return
         rows, columns = array_of(line, "array")
         formats = formats_of(line, "dtype")
+        source = line.text("source")
         query = Gemm(
             device=device,
-            stack="iree" if line.text("source").startswith("iree") else "iron",
+            stack="iree" if source.startswith("iree") else "iron",
             M=M,
             K=K,
             N=N,
@@ -335,6 +339,7 @@ def misc(lines: Sequence[Line]) -> list[Entry]:
             rows=rows,
             columns=columns,
             tile=_three(numbers_of(line, "m/k/n", 3)) if line.optional("m/k/n") else None,
+            c_buffers=1 if "ATB" in source else None,  # asymmetric tile buffering: A and B twice, C once
             kernel="bfp16" if "via bfp16" in dtype else "",
         )
         yield row(line, label, measured, "TOPS", query, query.macs)

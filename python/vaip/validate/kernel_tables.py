@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from vaip.validate.cells import Line, collect
+from vaip.validate.cells import Line
 from vaip.validate.fields import Formats, device_of, format_of, formats_of, numbers_of
 from vaip.validate.queries import Kernel
-from vaip.validate.rows import Entry, row
+from vaip.validate.rows import Entry, collect, row
 
 USUAL_KERNEL = "mm.cc"  # mlir-aie's, the iron stack's usual one
 _RESULT = {"int8": "int32", "int16": "int32", "bf16": "f32"}  # of mm.cc where the label does not say
@@ -19,7 +19,7 @@ def taka_single_core(lines: Sequence[Line]) -> list[Entry]:
         m, k, n = line.integer("m"), line.integer("k"), line.integer("n")
         query = Kernel(device=device_of(line, "gen"), stack="taka", m=m, k=k, n=n, formats=formats_of(line, "prec"))
         label = f"{line.text('gen')} {line.text('prec')} {m}x{k}x{n}"
-        yield row(line, label, line.number("MAC_per_cycle"), "MAC/cycle", query, query.macs)
+        yield row(line, label, line.measured("MAC_per_cycle"), "MAC/cycle", query, query.macs)
 
     return collect(lines, read)
 
@@ -45,7 +45,7 @@ def single_core_8700g(lines: Sequence[Line]) -> list[Entry]:
             kernel="" if name == USUAL_KERNEL else re.sub(r"\W", "_", name.lower()),
             c_shares_a_bank=bool(re.search(r"\(C in bank", label)),
         )
-        yield row(line, f"{label} {m}x{k}x{n}", line.number("cycles_per_call"), "cycles", query)
+        yield row(line, f"{label} {m}x{k}x{n}", line.measured("cycles_per_call"), "cycles", query)
 
     return collect(lines, read)
 
@@ -57,6 +57,6 @@ def traced_xdna2(lines: Sequence[Line]) -> list[Entry]:
         m, k, n = numbers_of(line, "tile m/k/n", 3)
         query = Kernel(device="strix", stack="iron", m=m, k=k, n=n, formats=formats_of(line, "dtype"))
         label = f"{line.text('dtype')} {m}x{k}x{n}"
-        yield row(line, label, line.number("cycles_per_window"), "cycles", query)
+        yield row(line, label, line.measured("cycles_per_window"), "cycles", query)
 
     return collect(lines, read)

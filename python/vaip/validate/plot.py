@@ -7,13 +7,11 @@ from pathlib import Path
 from types import ModuleType
 
 from vaip._core import Error
-from vaip.validate.rows import RATES, Residual, TableResult, Validation
+from vaip.validate.rows import TableResult, Validation
 
 BANDS = (20, 10)  # percent, the wider one below
 FORMATS = (".png", ".svg", ".html")
 TITLE = "Predicted against measured"
-# Rows are compared in their table's unit; times of different units share the axes as microseconds, rates stay apart.
-MICROSECONDS = {"us": 1.0, "ms": 1e3}
 
 
 def check_plot_path(path: Path) -> None:
@@ -40,21 +38,17 @@ def plot(validation: Validation, path: Path) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def point(residual: Residual) -> tuple[float, float]:
-    """Measured and predicted: times in microseconds; rates and cycles as the table gives them."""
-    scale = MICROSECONDS.get(residual.unit, 1.0)
-    return residual.measured * scale, residual.predicted * scale
+def points(table: TableResult) -> tuple[list[float], list[float]]:
+    """Measured and predicted times in microseconds, whatever the table's unit."""
+    return [each.measured_us for each in table.residuals], [each.predicted_us for each in table.residuals]
 
 
 def name_of(table: TableResult) -> str:
-    """A table and the unit that its points have in the plot."""
-    unit = table.residuals[0].unit
-    shown = unit if unit in RATES or unit not in MICROSECONDS else "us"
-    return f"{table.name} [{shown}]: {table.mape:.1f} %"
+    return f"{table.name}: {table.mape:.1f} %"
 
 
 def _extent(tables: list[TableResult]) -> tuple[float, float]:
-    values = [value for table in tables for residual in table.residuals for value in point(residual)]
+    values = [value for table in tables for side in points(table) for value in side]
     return min(values) / 2, max(values) * 2
 
 
@@ -76,23 +70,22 @@ def _write_image(module: ModuleType, tables: list[TableResult], path: Path) -> N
             [low, high],
             [low * (1 - band / 100), high * (1 - band / 100)],
             [low * (1 + band / 100), high * (1 + band / 100)],
-            color="0.5",
-            alpha=0.15,
+            color=str(0.65 + band / 100),
             linewidth=0,
             label=f"within {band} %",
         )
     axes.plot([low, high], [low, high], color="0.3", linewidth=0.8)
     colours = importlib.import_module("matplotlib").colormaps["tab20"]
     for index, table in enumerate(tables):
-        measured, predicted = zip(*map(point, table.residuals), strict=True)
+        measured, predicted = points(table)
         axes.scatter(
             measured, predicted, s=18, color=colours(index % 20), marker="os^D"[index // 20 % 4], label=name_of(table)
         )
     axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), title=TITLE)
-    axes.set_xlabel("measured")
-    axes.set_ylabel("predicted")
+    axes.set_xlabel("measured time, µs")
+    axes.set_ylabel("predicted time, µs")
     axes.grid(True, which="major", linewidth=0.3)
-    figure.legend(loc="outside right upper", fontsize="small", title="table [unit]: mean error")
+    figure.legend(loc="outside right upper", fontsize="small", title="table: mean error")
     figure.savefig(path, dpi=150)
 
 
@@ -105,22 +98,22 @@ def _write_html(module: ModuleType, tables: list[TableResult], path: Path) -> No
             y=[low * (1 - band / 100), high * (1 - band / 100), high * (1 + band / 100), low * (1 + band / 100)],
             fill="toself",
             mode="none",
-            fillcolor="rgba(128,128,128,0.18)",
+            fillcolor=f"rgba(128,128,128,{0.5 - band / 50})",
             hoverinfo="skip",
             name=f"within {band} %",
         )
     figure.add_scatter(x=[low, high], y=[low, high], mode="lines", line={"color": "#555", "width": 1}, showlegend=False)
     for table in tables:
-        measured, predicted = zip(*map(point, table.residuals), strict=True)
+        measured, predicted = points(table)
         figure.add_scatter(
             x=measured,
             y=predicted,
             mode="markers",
             name=name_of(table),
             text=[f"{each.label}<br>{each.error_percent:+.1f} %, {each.bound}" for each in table.residuals],
-            hovertemplate="%{text}<br>measured %{x:.4g}<br>predicted %{y:.4g}",
+            hovertemplate="%{text}<br>measured %{x:.4g} µs<br>predicted %{y:.4g} µs",
         )
-    figure.update_xaxes(type="log", title="measured")
-    figure.update_yaxes(type="log", title="predicted")
-    figure.update_layout(title=TITLE, legend_title="table [unit]: mean error", template="plotly_white")
+    figure.update_xaxes(type="log", title="measured time, µs")
+    figure.update_yaxes(type="log", title="predicted time, µs")
+    figure.update_layout(title=TITLE, legend_title="table: mean error", template="plotly_white")
     figure.write_html(path, include_plotlyjs=True)

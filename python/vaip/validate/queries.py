@@ -53,6 +53,9 @@ class Setting:
             return json.dumps(document)
         return _packaged_device(name, clock_ghz)
 
+    def clock_ghz(self, device: str) -> float:
+        return _clock_ghz(self.device(device))
+
     def stack(self, name: str) -> str:
         return str(self.stacks.get(name, name))
 
@@ -64,6 +67,11 @@ class Setting:
 @cache
 def _packaged_device(name: str, clock_ghz: float | None) -> str:
     return _core.device_json(name, {} if clock_ghz is None else {"clock_ghz": repr(clock_ghz)})
+
+
+@cache
+def _clock_ghz(description: str) -> float:
+    return float(json.loads(description)["clock_ghz"]["value"])
 
 
 @cache
@@ -216,25 +224,41 @@ class Elements(Query):
         return _prediction(text)
 
 
+@dataclass(frozen=True)
+class ConvStage:
+    size: tuple[int, int]  # height and width of the output
+    channels: tuple[int, int]  # in, out
+    window: int = 1
+    stride: int = 1
+    depthwise: bool = False
+    rows: int | None = None
+    columns: int | None = None
+    kernel: str = ""  # a variant; a stack without it predicts with its usual kernel
+
+
 @dataclass(frozen=True, kw_only=True)
 class Conv(Query):
     """A convolution; several stages are a depth-first pipeline on cores of their own."""
 
-    stages: tuple[tuple[tuple[int, int], tuple[int, int], int, int, bool, int | None, int | None], ...]
+    stages: tuple[ConvStage, ...]
     formats: Formats
-    kernel: str = ""
+    kernel: str = ""  # of stages without one; must be one of the stack's
     host_call: bool = True
 
     def predict(self, setting: Setting) -> Prediction:
         text = _core.estimate_conv(
-            self.stages,
+            [self._described(stage, setting) for stage in self.stages],
             (self.formats.a, self.formats.b, self.formats.out),
             setting.device(self.device),
             setting.stack(self.stack),
-            self.kernel,
             self.host_call,
         )
         return _prediction(text)
+
+    def _described(self, stage: ConvStage, setting: Setting) -> _core.ConvStage:
+        kernel = stage.kernel if setting.has_kernel(self.stack, stage.kernel) else self.kernel
+        array = (stage.rows, stage.columns)
+        return (stage.size, stage.channels, stage.window, stage.stride, stage.depthwise, *array, kernel)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from vaip.validate.cells import Line
+from vaip.validate.cells import CellError, Line
 from vaip.validate.queries import Prediction, Query
 
 RATES = {"GFLOPS": 1e3, "GOPS": 1e3, "TOPS": 1e6}  # operations per microsecond
@@ -30,6 +31,15 @@ class Row:
             return 2.0 * self.macs / us / RATES[self.unit]
         return us / 1e3 if self.unit == "ms" else us
 
+    def time_us(self, value: float, clock_ghz: float) -> float:
+        """The time that a value in the row's unit stands for."""
+        if self.unit in RATES:
+            return 2.0 * self.macs / (value * RATES[self.unit])
+        if self.unit in ("cycles", "MAC/cycle"):
+            cycles = self.macs / value if self.unit == "MAC/cycle" else value
+            return cycles / (clock_ghz * 1e3)
+        return value * 1e3 if self.unit == "ms" else value
+
 
 @dataclass(frozen=True)
 class Skipped:
@@ -38,7 +48,14 @@ class Skipped:
     reason: str
 
 
-Entry = Row | Skipped
+@dataclass(frozen=True)
+class Fault:
+    """A row that cannot be read."""
+
+    message: str
+
+
+Entry = Row | Skipped | Fault
 
 
 def row(line: Line, label: str, measured: float, unit: str, query: Query, macs: int = 0) -> Row:
@@ -47,6 +64,17 @@ def row(line: Line, label: str, measured: float, unit: str, query: Query, macs: 
 
 def skipped(line: Line, label: str, reason: str) -> Skipped:
     return Skipped(label, line.position, reason)
+
+
+def collect(lines: Sequence[Line], read: Callable[[Line], Iterable[Entry]]) -> list[Entry]:
+    """read() of each line; a line that cannot be read does not keep the others from it."""
+    entries: list[Entry] = []
+    for line in lines:
+        try:
+            entries += read(line)
+        except CellError as error:
+            entries.append(Fault(str(error)))
+    return entries
 
 
 @dataclass(frozen=True)
@@ -60,6 +88,8 @@ class Residual:
     unit: str
     measured: float
     predicted: float
+    measured_us: float  # the same as times
+    predicted_us: float
     bound: str
 
     @property
@@ -75,6 +105,8 @@ class Residual:
             "unit": self.unit,
             "measured": self.measured,
             "predicted": self.predicted,
+            "measured_us": self.measured_us,
+            "predicted_us": self.predicted_us,
             "error_percent": self.error_percent,
             "bound": self.bound,
         }
@@ -85,7 +117,7 @@ class TableResult:
     name: str
     residuals: list[Residual] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)  # of a table that cannot be read
+    errors: list[str] = field(default_factory=list)  # of a table, or rows of it, that cannot be read
     note: str = ""
 
     @property

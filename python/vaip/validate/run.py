@@ -9,7 +9,7 @@ from vaip._core import Error
 from vaip.validate.cells import TableError, read_lines
 from vaip.validate.queries import Setting
 from vaip.validate.registry import TABLES, Table
-from vaip.validate.rows import Residual, Row, Skipped, TableResult, Validation
+from vaip.validate.rows import Fault, Residual, Row, Skipped, TableResult, Validation
 
 
 def packaged_tables() -> Path:
@@ -27,8 +27,8 @@ def validate(
 ) -> Validation:
     """Predicts every row of the tables that `directory` has; the packaged ones by default.
 
-    A table that cannot be read has its faults in `errors`, a row that cannot be predicted is in `skipped` with the
-    reason; neither keeps the rest from being predicted. `tables` names those to read, `only_device` the device whose
+    A table or row that cannot be read is in `errors`, a row that cannot be predicted is in `skipped` with the reason;
+    neither keeps the rest from being predicted. `tables` names those to read, `only_device` the device whose
     rows to predict.
     """
     chosen = directory or packaged_tables()
@@ -59,7 +59,9 @@ def _table(name: str, table: Table, path: Path, setting: Setting, only_device: s
         result.errors = str(error).splitlines()
         return result
     for entry in entries:
-        if isinstance(entry, Skipped):
+        if isinstance(entry, Fault):
+            result.errors.append(entry.message)
+        elif isinstance(entry, Skipped):
             result.skipped.append(entry)
         elif only_device is not None and entry.query.device != only_device:
             reason = f"measured on {entry.query.device}, only rows of {only_device} are asked for"
@@ -76,6 +78,8 @@ def _predict(row: Row, setting: Setting, result: TableResult) -> None:
     except Error as error:
         result.skipped.append(Skipped(row.label, row.line, str(error)))
         return
+    predicted = row.predicted(prediction)
+    clock_ghz = setting.clock_ghz(query.device)
     result.residuals.append(
         Residual(
             row.label,
@@ -84,7 +88,9 @@ def _predict(row: Row, setting: Setting, result: TableResult) -> None:
             query.stack,
             row.unit,
             row.measured,
-            row.predicted(prediction),
+            predicted,
+            row.time_us(row.measured, clock_ghz),
+            row.time_us(predicted, clock_ghz),
             prediction.bound,
         )
     )
