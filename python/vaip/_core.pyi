@@ -1,9 +1,11 @@
 """Types of the C++ module (csrc/python)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
+
+ConvStage: TypeAlias = tuple[tuple[int, int], tuple[int, int], int, int, bool, int | None, int | None, str]
 
 class Error(ValueError):
     """A configuration, option, device, model or input that VAIP cannot work with; the message says which and why."""
@@ -25,13 +27,61 @@ def estimate_gemm(
     formats: Sequence[str],
     device: str,
     stack: str,
+    batch: int,
+    partial_sums: str | None,
     rows: int | None,
     columns: int | None,
     tile: Sequence[int] | None,
+    l2_depth: int | None,
     c_buffers: int | None,
     b_layout: str,
+    c_layout: str,
+    kernel: str,
+    host_call: bool,
     stack_overrides: Mapping[str, str] = ...,
 ) -> str: ...
+def estimate_kernel(
+    kind: str,
+    sizes: Sequence[int],
+    formats: Sequence[str],
+    device: str,
+    stack: str,
+    op: str,
+    kernel: str,
+    accumulates: bool,
+    c_shares_a_bank: bool,
+) -> float: ...
+def estimate_elements(
+    op: str,
+    elements: int,
+    row: int,
+    formats: Sequence[str],
+    device: str,
+    stack: str,
+    rows: int | None,
+    columns: int | None,
+    tile: int | None,
+    host_call: bool,
+) -> str: ...
+def estimate_conv(
+    stages: Sequence[ConvStage],
+    formats: Sequence[str],
+    device: str,
+    stack: str,
+    host_call: bool,
+) -> str: ...
+def estimate_attention(
+    sizes: Sequence[int],
+    heads: Sequence[int],
+    format: str,
+    device: str,
+    stack: str,
+    rows: int | None,
+    columns: int | None,
+    host_call: bool,
+) -> str: ...
+def element_op_names() -> list[str]: ...
+def description_files() -> dict[str, str]: ...
 
 class Model:
     @staticmethod

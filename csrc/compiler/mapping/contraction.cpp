@@ -314,6 +314,10 @@ class Mapper {
   }
 
   std::int64_t c_run(const Candidate& c) const {
+    if (p_.c_column_major) {
+      const std::int64_t positions = c.tile_height * c.tile_width;
+      return positions >= p_.positions() ? c_tile(c) : device::bytes(p_.c, positions);
+    }
     if (c.n >= p_.n) return c_tile(c);
     if (!flow_.adaptive || p_.kind == sim::KernelKind::matmul) return device::bytes(p_.c, c.n);
     return device::bytes(p_.c, c.tile_width * (c.tile_width == p_.horizontal.output ? c.n : kChannelBlock));
@@ -356,7 +360,11 @@ std::optional<LayerProgram> map_contraction(const Contraction& problem, const Re
                                             const TileConstraint& constraint) {
   if (problem.macs() == 0) return LayerProgram{};
   Mapper mapper(problem, region, target, constraint);
-  return constraint.tile ? mapper.with_tile(*constraint.tile) : mapper.search();
+  if (constraint.tile) return mapper.with_tile(*constraint.tile);
+  const device::Profile::Dataflow& flow = target.profile.dataflow;
+  if (flow.tile_m > 0 && flow.tile_k > 0 && flow.tile_n > 0 && problem.window == 1 && problem.vertical.output == 1)
+    return mapper.with_tile({flow.tile_m, flow.tile_k, flow.tile_n});
+  return mapper.search();
 }
 
 }  // namespace vaip::compiler

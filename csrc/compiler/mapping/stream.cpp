@@ -44,7 +44,8 @@ std::optional<sim::LayerProgram> map_elements(const ElementStream& p, const Regi
   double best_cycles = 0;
   constexpr std::int64_t kSmallest = 256, kLargest = 1 << 16;
   const std::int64_t row = std::min(p.row, p.elements);
-  for (std::int64_t wanted = kSmallest; wanted <= kLargest; wanted *= 2) {
+  const std::int64_t smallest = p.tile > 0 ? p.tile : kSmallest, largest = p.tile > 0 ? p.tile : kLargest;
+  for (std::int64_t wanted = smallest; wanted <= largest; wanted *= 2) {
     // Whole rows where they are needed together and fit; a longer row goes through the core twice, piece by piece.
     std::int64_t tile = std::min(wanted, p.elements);
     std::int64_t passes = 1;
@@ -63,6 +64,7 @@ std::optional<sim::LayerProgram> map_elements(const ElementStream& p, const Regi
     sim::LayerProgram layer;
     layer.kernel = p.kernel;
     layer.kernel.m = tile;
+    layer.kernel.rows = row > 1 ? std::max<std::int64_t>(1, tile / row) : 0;
     layer.blocks = ceil_div(tiles, cores) * passes;
     layer.steps = 1;
     layer.columns = std::min(region.columns, cores);
