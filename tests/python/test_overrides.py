@@ -68,7 +68,7 @@ class TestDevice:
             ({"clock": 1.0}, "known: aliases, array, clock_ghz"),
             (
                 {"dram": 30},
-                "only numbers and flags can be overridden; below it are combined_gbps, read_gbps, write_gbps",
+                "only numbers and flags can be overridden; below it are combined_gbps, ",
             ),
             ({"name": 1}, "only numbers and flags can be overridden"),
             ({"": 1}, "no field ''"),
