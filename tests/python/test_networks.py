@@ -12,14 +12,15 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
 from sessions import cpu_session, vaip_session
 
-MODELS = Path(__file__).parents[2] / "benchmarks" / "models"
-sys.path.insert(0, str(MODELS))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "models"))
 
 from networks import NAMES, build, topology
 from networks.npu_rewrites import average_factor
+
+COMMAND = Path(__file__).parents[2] / "benchmarks" / "models" / "networks.py"
 
 # Parameters and GMACs at the side of the image, as published: torchvision's model pages (without auxiliary
 # classifiers), Ultralytics' YOLOv8 table and model summaries.
@@ -77,6 +78,28 @@ def shapes_of(model: ModelProto) -> dict[str, list[int]]:
     return {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in values}
 
 
+def check_shapes(model: ModelProto) -> None:
+    """Declared shapes are those that onnx infers; weights are inputs here, for speed."""
+    source = model.graph
+    trained = [t for t in source.initializer if t.data_type == TensorProto.FLOAT and len(t.dims) > 0]
+    if "Resize" in {n.op_type for n in source.node}:
+        trained = [t for t in trained if not t.name.endswith(".scales")]
+    names = {t.name for t in trained}
+    inputs = [helper.make_tensor_value_info(t.name, t.data_type, t.dims) for t in trained]
+    constants = [t for t in source.initializer if t.name not in names]
+    graph = GraphProto(
+        name="bare", node=source.node, input=[*source.input, *inputs], output=source.output, initializer=constants
+    )
+    bare = ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, graph=graph)
+    onnx.checker.check_model(bare)
+    # onnx does not know onnxruntime's Gelu: what comes after it stays open.
+    strict = all(not n.domain for n in source.node)
+    inferred = shapes_of(shape_inference.infer_shapes(bare, strict_mode=strict))
+    declared = shapes_of(model)
+    assert {k: v for k, v in inferred.items() if k not in names} == {k: v for k, v in declared.items() if k in inferred}
+    assert not strict or declared.keys() <= inferred.keys()
+
+
 def multiply_accumulates(model: ModelProto) -> int:
     shapes = shapes_of(model)
     dims = {t.name: t.dims for t in model.graph.initializer}
@@ -89,7 +112,7 @@ def multiply_accumulates(model: ModelProto) -> int:
 def test_topology_is_the_published_one(name: str) -> None:
     parameters, gmacs, resolution = PUBLISHED[name]
     model = topology(name, resolution=resolution)
-    onnx.checker.check_model(model)
+    check_shapes(model)
     sizes = float_parameters(model)
     fused = sum(sizes.values())
     # A folded normalization left a shift; unfolded it has a scale of the same size besides.
@@ -98,15 +121,6 @@ def test_topology_is_the_published_one(name: str) -> None:
     assert unfused + uncounted == parameters
     assert name not in PUBLISHED_FUSED or fused + uncounted == PUBLISHED_FUSED[name]
     assert multiply_accumulates(model) / 1e9 == pytest.approx(gmacs, rel=0.01)
-
-
-@pytest.mark.parametrize("name", [n for n in NAMES if n != "convnext_tiny"])  # onnx does not know com.microsoft.Gelu
-def test_declared_shapes_are_what_onnx_infers(name: str) -> None:
-    model = topology(name)
-    bare = ModelProto()
-    bare.CopyFrom(model)
-    del bare.graph.value_info[:]
-    assert shapes_of(model) == shapes_of(shape_inference.infer_shapes(bare, strict_mode=True))
 
 
 def test_every_network_has_published_figures() -> None:
@@ -140,7 +154,7 @@ def test_every_channel_of_the_float_network_is_alive(name: str) -> None:
         channels = seen[output].reshape(seen[output].shape[1], -1)
         if channels.shape[1] >= 4:
             assert channels.std(1).min() > 0, f"a channel of {output} is constant"
-            assert 0.3 < channels.std() < 3.0, output
+            assert 0.1 < channels.std() < 10.0, f"{output} dies or explodes"
 
 
 def test_normalizations_are_folded_with_the_statistics_of_the_image() -> None:
@@ -345,7 +359,7 @@ def test_bad_requests_are_named(name: str, options: dict[str, object], message: 
 
 def test_command_writes_the_models(tmp_path: Path) -> None:
     options = ["--out", str(tmp_path / "zoo"), "--precision", "a8w8", "--resolution", "64", "--batch", "2"]
-    command = [sys.executable, str(MODELS / "networks.py"), "squeezenet1_1", "resnet18", *options]
+    command = [sys.executable, str(COMMAND), "squeezenet1_1", "resnet18", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     written = [tmp_path / "zoo" / f"{name}_a8w8.onnx" for name in ("squeezenet1_1", "resnet18")]
     assert done.stdout.split() == [str(path) for path in written]

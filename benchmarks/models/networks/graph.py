@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 OPSET = 17
 IR_VERSION = 8
@@ -47,15 +46,19 @@ def _pair(value: Pair) -> tuple[int, int]:
     return value if isinstance(value, tuple) else (value, value)
 
 
+def _value_info(tensor: Tensor) -> ValueInfoProto:
+    return helper.make_tensor_value_info(tensor.name, TensorProto.FLOAT, tensor.shape)
+
+
 class GraphBuilder:
     """Nodes are named `<scope>/<operator>_<n>`; a node's output has its name, its parameters extend it."""
 
     def __init__(self, name: str, seed: int = 0) -> None:
         self.name = name
         self._random = np.random.default_rng(seed)
-        self._nodes: list[NodeProto] = []
-        self._initializers: list[TensorProto] = []
-        self._inputs: list[Tensor] = []
+        opsets = [helper.make_opsetid("", OPSET)]
+        self._model = ModelProto(ir_version=IR_VERSION, producer_name="vaip.benchmarks", opset_import=opsets)
+        self._model.graph.name = name
         self._values: list[Tensor] = []
         self._count: Counter[str] = Counter()
         self._scope: list[str] = []
@@ -69,26 +72,16 @@ class GraphBuilder:
             self._scope.pop()
 
     def input(self, *shape: int) -> Tensor:
-        self._inputs.append(Tensor("input", shape))
-        return self._inputs[-1]
+        self._model.graph.input.append(_value_info(Tensor("input", shape)))
+        return Tensor("input", shape)
 
     def model(self, *outputs: Tensor) -> ModelProto:
-        def info(tensor: Tensor) -> onnx.ValueInfoProto:
-            return helper.make_tensor_value_info(tensor.name, TensorProto.FLOAT, tensor.shape)
-
-        written = {tensor.name for tensor in outputs}
-        graph = helper.make_graph(
-            self._nodes,
-            self.name,
-            [info(tensor) for tensor in self._inputs],
-            [info(tensor) for tensor in outputs],
-            self._initializers,
-            value_info=[info(tensor) for tensor in self._values if tensor.name not in written],
-        )
-        opsets = [helper.make_opsetid("", OPSET)]
-        if any(node.domain == MICROSOFT for node in self._nodes):
-            opsets.append(helper.make_opsetid(MICROSOFT, 1))
-        return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="vaip.benchmarks")
+        graph = self._model.graph
+        graph.output.extend(_value_info(tensor) for tensor in outputs)
+        graph.value_info.extend(_value_info(tensor) for tensor in self._values if tensor not in outputs)
+        if any(node.domain == MICROSOFT for node in graph.node):
+            self._model.opset_import.append(helper.make_opsetid(MICROSOFT, 1))
+        return self._model
 
     # The three that every layer below is made of.
 
@@ -97,12 +90,12 @@ class GraphBuilder:
     ) -> Tensor:
         name = name or self.unique_name(op_type)
         names = [tensor if isinstance(tensor, str) else tensor.name for tensor in inputs]
-        self._nodes.append(helper.make_node(op_type, names, [name], name=name, **attributes))
+        self._model.graph.node.append(helper.make_node(op_type, names, [name], name=name, **attributes))
         self._values.append(Tensor(name, tuple(shape)))
         return self._values[-1]
 
     def constant(self, name: str, values: NDArray[Any]) -> str:
-        self._initializers.append(numpy_helper.from_array(values, name))
+        self._model.graph.initializer.append(numpy_helper.from_array(values, name))
         return name
 
     def weight(self, name: str, shape: Sequence[int], deviation: float, mean: float = 0.0) -> str:
@@ -251,7 +244,7 @@ class GraphBuilder:
         lengths = self.constant(f"{name}.sizes", np.array(sizes, np.int64))
         parts = [Tensor(f"{name}_{i}", (x.shape[0], size, *x.shape[2:])) for i, size in enumerate(sizes)]
         names = [part.name for part in parts]
-        self._nodes.append(helper.make_node("Split", [x.name, lengths], names, name=name, axis=1))
+        self._model.graph.node.append(helper.make_node("Split", [x.name, lengths], names, name=name, axis=1))
         self._values.extend(parts)
         return parts
 
