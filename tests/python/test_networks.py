@@ -92,12 +92,13 @@ def check_shapes(model: ModelProto) -> None:
     )
     bare = ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, graph=graph)
     onnx.checker.check_model(bare)
-    # onnx does not know onnxruntime's Gelu: what comes after it stays open.
+    # onnx does not know onnxruntime's Gelu: what comes after it stays open, without a dimension.
     strict = all(not n.domain for n in source.node)
     inferred = shapes_of(shape_inference.infer_shapes(bare, strict_mode=strict))
+    known = {name: shape for name, shape in inferred.items() if name not in names and shape and all(shape)}
     declared = shapes_of(model)
-    assert {k: v for k, v in inferred.items() if k not in names} == {k: v for k, v in declared.items() if k in inferred}
-    assert not strict or declared.keys() <= inferred.keys()
+    assert known.items() <= declared.items()
+    assert not strict or known == declared
 
 
 def multiply_accumulates(model: ModelProto) -> int:
@@ -144,7 +145,7 @@ def run(model: ModelProto, seed: int = 1) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_every_channel_of_the_float_network_is_alive(name: str) -> None:
-    model = build(name, "float", resolution=SMALL[name])
+    model = build(name, "float", resolution=224)
     convs = [n for n in model.graph.node if n.op_type == "Conv" and n.input[2].endswith(".shift")]
     outputs = [n.output[0] for n in convs]
     for output in outputs:
@@ -152,9 +153,8 @@ def test_every_channel_of_the_float_network_is_alive(name: str) -> None:
     seen = dict(zip([o.name for o in model.graph.output], run(model, seed=9), strict=True))
     for output in outputs:
         channels = seen[output].reshape(seen[output].shape[1], -1)
-        if channels.shape[1] >= 4:
-            assert channels.std(1).min() > 0, f"a channel of {output} is constant"
-            assert 0.1 < channels.std() < 10.0, f"{output} dies or explodes"
+        assert channels.std(1).min() > 0, f"a channel of {output} is constant"
+        assert 0.1 < channels.std() < 10.0, f"{output} dies or explodes"
 
 
 def test_normalizations_are_folded_with_the_statistics_of_the_image() -> None:
@@ -173,9 +173,8 @@ def test_normalizations_are_folded_with_the_statistics_of_the_image() -> None:
 @pytest.mark.parametrize(("precision", "least"), [("xint8", 0.9), ("a8w8", 0.95)])
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "shufflenet_v2_x1_0"])
 def test_quantized_network_computes_what_the_float_network_does(name: str, precision: str, least: float) -> None:
-    resolution = SMALL[name]
-    expected = run(build(name, "float", resolution=resolution))[0]
-    got = run(build(name, precision, resolution=resolution))[0]
+    expected = run(build(name, "float"))[0]
+    got = run(build(name, precision))[0]
     assert np.corrcoef(expected.ravel(), got.ravel())[0, 1] > least
 
 

@@ -18,6 +18,9 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_h
 from networks.graph import SHIFT
 
 EPSILON = 1e-5
+# Least variance that a channel is scaled up from, as a part of its layer's: a channel that this image leaves (almost)
+# constant must not drown the others when the next image does not.
+LEAST_VARIANCE = 0.1
 Ranges = dict[str, float]
 
 
@@ -31,6 +34,7 @@ def settle(model: ModelProto, seed: int = 0) -> Ranges:
     for name, node in normalized.items():
         mean = observed[f"{name}:mean"]
         variance = np.maximum(observed[f"{name}:square"] - mean * mean, 0.0)
+        variance = np.maximum(variance, LEAST_VARIANCE * variance.mean())
         if node.op_type == "BatchNormalization":
             _replace(initializers[node.input[3]], mean)
             _replace(initializers[node.input[4]], variance)

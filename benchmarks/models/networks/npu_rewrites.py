@@ -16,7 +16,7 @@ AVERAGE_FACTORS = {3: (7, 6), 5: (10, 8), 6: (7, 8), 7: (21, 10), 14: (21, 12)}
 Rewrite = Callable[[NodeProto], Iterator[NodeProto]]
 
 
-def prepare(model: ModelProto) -> None:
+def prepare(model: ModelProto, excluded: Callable[[NodeProto], bool]) -> None:
     """Before quantization, in place: BatchNormalization becomes a depthwise convolution, Split becomes Slices."""
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
 
@@ -34,6 +34,9 @@ def prepare(model: ModelProto) -> None:
         yield helper.make_node("Conv", inputs, node.output, name=node.name, kernel_shape=(1, 1), group=factor.size)
 
     def as_slices(node: NodeProto) -> Iterator[NodeProto]:
+        if excluded(node):
+            yield node
+            return
         axis = next(a.i for a in node.attribute if a.name == "axis")
         axes = add(f"{node.name}.axes", np.array([axis], np.int64))
         start = 0

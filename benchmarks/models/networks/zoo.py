@@ -88,7 +88,7 @@ def build(
         return model
     values = (*model.graph.input, *model.graph.value_info, *model.graph.output)
     shapes = {v.name: tuple(d.dim_value for d in v.type.tensor_type.shape.dim) for v in values}
-    prepare(model)
+    prepare(model, _stays_float)
     quantized = quantize(model, ranges, precision, _stays_float)
     if precision == "xint8":
         imitate_npu(quantized, shapes, _stays_float)
