@@ -226,8 +226,7 @@ def compare(python: Path, count: int, device: str) -> dict[str, Any]:
 
 
 def show(result: dict[str, Any]) -> None:
-    console = Console()
-    console = Console(width=max(console.width, 120))  # a file has no width
+    console = Console(width=max(Console().width, 120))  # a file has no width of its own
     machine = result["machine"]
     table = Table(title=f"{result['device']}: {machine['rows']} x {machine['columns']} multipliers")
     table.add_column("layer")
