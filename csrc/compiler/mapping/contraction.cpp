@@ -201,6 +201,10 @@ class Mapper {
     std::int64_t b_l2 = 2 * b_streams * b * staged;
     const std::int64_t a_panel = cores_m * a * calls * (m_rounds > 1 ? 2 : 1);
     const std::int64_t b_panel = b_streams * b * calls * (n_rounds > 1 ? 2 : 1);
+    if (flow_.b_resident && b_panel + a_l2 + c_l2 <= region_.l2_bytes) {
+      b_reads = 1;
+      b_l2 = b_panel;
+    }
     if (c.order == Order::a_stationary) {
       a_reads = 1;
       if (calls == 1) a_tiles = m_rounds;
