@@ -196,7 +196,7 @@ def compare(python: Path, count: int, device: str) -> dict[str, Any]:
     every = distinct_convolutions()
     if not 1 <= count <= len(every):
         sys.exit(f"error: --layers {count}: ResNet-50 has 1 to {len(every)} distinct convolutions")
-    chosen = [every[i * len(every) // count] for i in range(count)]
+    chosen = [every[(2 * i + 1) * len(every) // (2 * count)] for i in range(count)]  # evenly from first to last
     machine = machine_of(device)
     rows = []
     for layer in chosen:
