@@ -129,7 +129,7 @@ LayerCost layer_cost(const LayerProgram& layer, const KernelCycles& kernel, cons
              static_cast<double>(layer.blocks - 1);
   cost.exposed_cycles = waiting + serial + fill + drain;
 
-  cost.dispatch_cycles = target.profile.dispatch.layer_us * target.cycles_per_us;
+  if (!layer.chained) cost.dispatch_cycles = target.profile.dispatch.layer_us * target.cycles_per_us;
   const double pace = std::max({cost.compute_cycles + waiting, cost.l1_cycles, cost.l2_cycles, cost.ddr_cycles});
   result.cycles = pace + serial + fill + drain + cost.dispatch_cycles;
   return result;
