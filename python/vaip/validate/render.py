@@ -82,14 +82,14 @@ def skipped_table(result: TableResult) -> Table:
 
 def parameters_table(parameters: Sequence[Parameter]) -> Table:
     table = Table(title="Fitted parameters", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("file")
+    table.add_column("of", overflow="fold")
     table.add_column("parameter", overflow="fold")
     table.add_column("value", justify="right")
     table.add_column("unit")
     table.add_column("fitted on", overflow="fold")
     for each in parameters:
         value = str(each.value) if isinstance(each.value, bool) else f"{each.value:g}"
-        table.add_row(each.file, each.name, value, each.unit, escape(each.fitted_on))
+        table.add_row(each.where, each.name, value, each.unit, escape(each.fitted_on))
     return table
 
 
