@@ -90,7 +90,7 @@ TEST(a_kernel_variant_takes_the_place_of_the_usual_kernel) {
   device::Stack stack = *device::load_stack("taka");
   auto& kernels = stack.generations.at("xdna2").kernels.matmul;
   device::MatrixKernel slow = kernels.at("bf16_bf16");
-  slow.issue_efficiency /= 10;
+  slow.issue_efficiency /= 100;
   kernels["bf16_bf16@slow"] = slow;
   GemmQuery query = bf16_gemm(512, 512, 512);
   query.tile = compiler::Tile{32, 64, 32};
