@@ -19,11 +19,11 @@ def summary(validation: Validation, *, rows: bool = False) -> RenderableType:
     table = Table(
         title="Published measurements against predictions", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
     )
-    table.add_column("table")
+    table.add_column("table", no_wrap=True, min_width=29)
     table.add_column("rows", justify="right")
     table.add_column("mean error", justify="right")
     table.add_column("worst", justify="right")
-    table.add_column("worst row", overflow="ellipsis", no_wrap=True, max_width=48)
+    table.add_column("worst row", overflow="ellipsis", no_wrap=True, max_width=44)
     table.add_column("skipped", justify="right")
     for result in validation.tables:
         worst = result.worst
