@@ -99,10 +99,13 @@ LayerCost layer_cost(const LayerProgram& layer, const KernelCycles& kernel, cons
   const double lock_pair = device.lock.acquire_cycles + device.lock.release_cycles;
   const auto calls = static_cast<double>(layer.blocks) * static_cast<double>(layer.steps);
   const double inputs = (layer.a.tiles > 0 ? 1 : 0) + (layer.b.tiles > 0 ? 1 : 0);
-  if (layer.kernel.kind != KernelKind::copy)
-    cost.compute_cycles =
-        calls * (kernel.per_call + target.profile.dataflow.step_overhead_cycles + inputs * lock_pair) +
-        static_cast<double>(layer.blocks) * (kernel.per_block + lock_pair);
+  if (layer.kernel.kind != KernelKind::copy) {
+    const device::Profile::Dataflow& flow = target.profile.dataflow;
+    const double useful = std::max(0.2, 1 - flow.column_loss * static_cast<double>(layer.columns - 1));
+    cost.compute_cycles = (calls * (kernel.per_call + flow.step_overhead_cycles + inputs * lock_pair) +
+                           static_cast<double>(layer.blocks) * (kernel.per_block + lock_pair)) /
+                          useful;
+  }
 
   cost.l1_cycles = std::max(
       {stream_cycles(layer.a.near, device), stream_cycles(layer.b.near, device), stream_cycles(layer.c.near, device)});
