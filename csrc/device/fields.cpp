@@ -54,6 +54,7 @@ void visit_profile(FieldVisitor& v, Profile& p) {
     v.number("column_loss", p.dataflow.column_loss, "fraction");
     v.flag("chains_layers", p.dataflow.chains_layers);
     v.number("activation_share", p.dataflow.activation_share, "fraction");
+    v.flag("spread_streams", p.dataflow.spread_streams);
     v.flag("b_resident", p.dataflow.b_resident);
     v.integer("tile_m", p.dataflow.tile_m, "count");
     v.integer("tile_k", p.dataflow.tile_k, "count");
