@@ -306,6 +306,22 @@ TEST(conv_weights_of_any_type_and_zero_point) {
   }
 }
 
+// Less its zero point, a weight of 16 bits may need 17.
+TEST(conv_weights_of_16_bits) {
+  for (std::uint32_t seed = 0; seed < 6; ++seed) {
+    ConvCase c;
+    c.spatial = {6, 4};
+    c.kernel = {2, 3};
+    c.strides = c.dilations = {1, 1};
+    c.pads = {0, 1, 1, 0};
+    c.in_per_group = 12;
+    c.w_dtype = seed < 3 ? DType::u16 : DType::s16;
+    c.w_zero_point = std::vector<int>{0, 32768, 65535, 0, -32768, 100}[seed];
+    c.per_channel = seed % 2 == 0;
+    check_conv(c, {ComputePath::f64}, seed, "16-bit weights");
+  }
+}
+
 TEST(conv_of_floats_and_with_a_bias_known_at_run_time) {
   Random random(2);
   Tensor x = random_tensor(random, DType::f32, Shape{2, 3, 6, 5}),
