@@ -63,6 +63,32 @@ double DramRates::cycles(double bytes_read, double bytes_written) const {
   return std::max({bytes_read / read, bytes_written / write, (bytes_read + bytes_written) / combined});
 }
 
+DramLoad dram_load(const Leg& far, const ShimWork& work) {
+  if (far.bytes == 0) return {};
+  return {static_cast<double>(channels_of(far)), work.dram_bytes / work.data_cycles,
+          work.miss_cycles / work.data_cycles};
+}
+
+ReadSpeeds share_reads(const DramLoad& a, const DramLoad& b, double other_misses, const DramRates& rates) {
+  const double rate = std::min(rates.read, rates.combined);
+  const auto time = [&](const DramLoad& load) { return load.bytes / rate + load.misses; };
+  const double available = std::max(0.0, 1 - other_misses);
+  ReadSpeeds speeds;
+  if (time(a) + time(b) <= available) return speeds;
+  if (a.bytes == 0 || b.bytes == 0) {
+    speeds.a = speeds.b = 1 / (time(a) + time(b) + other_misses);
+    return speeds;
+  }
+  // Bytes per cycle and channel: what is asked for, what DRAM's time suffices for when all get the same.
+  const double of_a = a.bytes / a.channels, of_b = b.bytes / b.channels;
+  const double equal = 1 / (time(a) / of_a + time(b) / of_b + other_misses / std::max(of_a, of_b));
+  speeds.a = equal / of_a;
+  speeds.b = equal / of_b;
+  if (speeds.a > 1) speeds = {1, (1 - time(a)) / (time(b) + other_misses)};
+  if (speeds.b > 1) speeds = {(1 - time(b)) / (time(a) + other_misses), 1};
+  return speeds;
+}
+
 std::int64_t streams(const Operand& operand) {
   const std::int64_t of_one = operand.tiles * operand.tile_bytes;
   return of_one > 0 ? std::max<std::int64_t>(1, operand.near.bytes / of_one) : 0;
@@ -71,6 +97,10 @@ std::int64_t streams(const Operand& operand) {
 std::int64_t waves(const Operand& operand) {
   if (operand.far.bytes == 0) return 1;
   return std::max<std::int64_t>(1, ceil_div(streams(operand), channels_of(operand.far)));
+}
+
+std::int64_t unique_tiles(const Operand& operand) {
+  return std::max<std::int64_t>(1, operand.tiles / std::max<std::int64_t>(1, operand.staging.replays));
 }
 
 double stream_cycles(const Leg& near, const device::Device& device) {

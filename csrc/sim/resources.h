@@ -25,19 +25,36 @@ struct ShimWork {
 };
 ShimWork shim_work(const Leg& far, Direction direction, const device::Device& device);
 
-// DRAM's time for `read` and `written` bytes at once; bytes per cycle of the array's clock.
+// DRAM, in bytes per cycle of the array's clock.
 struct DramRates {
   explicit DramRates(const device::Device& device);
-  double cycles(double read, double written) const;
+  double cycles(double read, double written) const;  // for so many bytes at once
 
   double read, write, combined;
 };
+
+// What shim channels at full speed ask of DRAM, per cycle.
+struct DramLoad {
+  double channels = 0;
+  double bytes = 0;   // of all channels
+  double misses = 0;  // cycles of waiting for translations
+};
+DramLoad dram_load(const Leg& far, const ShimWork& work);
+
+// Speeds (of full speed) at which DRAM serves two sets of channels that read at once. Where it cannot keep up it serves
+// channel by channel in turn: one that asks for little gets it, the others get the same. other_misses: of writes.
+struct ReadSpeeds {
+  double a = 1, b = 1;
+};
+ReadSpeeds share_reads(const DramLoad& a, const DramLoad& b, double other_misses, const DramRates& rates);
 
 // The streams of an operand between the memory tiles and the cores: one per core, or per row or column that a broadcast
 // serves.
 std::int64_t streams(const Operand& operand);
 // A far leg with fewer channels than streams serves them in waves, one stream per channel at a time.
 std::int64_t waves(const Operand& operand);
+// Tiles of each stream that come from DDR: all but those that the memory tiles send again.
+std::int64_t unique_tiles(const Operand& operand);
 // Of a leg between memory tiles and cores, or from one memory tile channel to another.
 double stream_cycles(const Leg& near, const device::Device& device);
 // One tile, from a memory tile to a core's buffer or back.

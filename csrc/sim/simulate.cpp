@@ -46,48 +46,6 @@ Mode mode_from_name(std::string_view text) {
   fail(ErrorKind::invalid_argument, "mode '", text, "': expected 'steady' or 'event'");
 }
 
-LayerCost layer_cost(const LayerProgram& layer, const KernelCycles& kernel, const Target& target) {
-  const device::Device& device = target.device;
-  LayerCost result;
-  CostBreakdown& cost = result.breakdown;
-  cost.dispatch_cycles = result.cycles = dispatch_cycles(layer, target);
-  if (layer.kernel.kind == KernelKind::none || layer.kernel.kind == KernelKind::host) return result;
-
-  if (layer.kernel.kind != KernelKind::copy)
-    cost.compute_cycles = static_cast<double>(layer.blocks * layer.steps) * call_cycles(layer, kernel, target) +
-                          static_cast<double>(layer.blocks) * block_cycles(kernel, target);
-  cost.l1_cycles = std::max(
-      {stream_cycles(layer.a.near, device), stream_cycles(layer.b.near, device), stream_cycles(layer.c.near, device)});
-  const ShimWork a = shim_work(layer.a.far, Direction::read, device);
-  const ShimWork b = shim_work(layer.b.far, Direction::read, device);
-  const ShimWork c = shim_work(layer.c.far, Direction::write, device);
-  cost.l2_cycles = std::max({a.busy_cycles(), b.busy_cycles(), c.busy_cycles()});
-  cost.ddr_cycles = DramRates(device).cycles(a.dram_bytes + b.dram_bytes, c.dram_bytes) + a.miss_cycles +
-                    b.miss_cycles + c.miss_cycles;
-  const std::int64_t read = ddr_read_bytes(layer), written = layer.c.far.bytes;
-
-  // A single buffer makes its core wait for each of its tiles.
-  double waiting = 0;
-  for (const Operand* operand : {&layer.a, &layer.b, &layer.c})
-    if (operand->buffers == 1) waiting += stream_cycles(operand->near, device);
-
-  // Before the first kernel call its tiles cross both legs; after the last one its output does.
-  const double first_tile = std::max(near_tile_cycles(layer.a, device), near_tile_cycles(layer.b, device));
-  const double fill = first_tile * (read > 0 ? 2 : 1) + (read > 0 ? device.shim.read_start_cycles : 0);
-  const double drain =
-      near_tile_cycles(layer.c, device) * (written > 0 ? 2 : 1) + (written > 0 ? device.shim.write_start_cycles : 0);
-  // Where a block waits for the one before, each but the last has its output cross the shim channels unhidden.
-  double serial = 0;
-  if (!target.profile.dataflow.pipelined_blocks && layer.kernel.kind != KernelKind::copy && layer.blocks > 1)
-    serial = static_cast<double>(layer.c.far.bytes) / static_cast<double>(layer.c.far.channels * layer.blocks) /
-             device.stream.bytes_per_cycle * static_cast<double>(layer.blocks - 1);
-  cost.exposed_cycles = waiting + serial + fill + drain;
-
-  const double pace = std::max({cost.compute_cycles + waiting, cost.l1_cycles, cost.l2_cycles, cost.ddr_cycles});
-  result.cycles += pace + serial + fill + drain;
-  return result;
-}
-
 LayerTiming time_layer(const LayerProgram& layer, const Target& target, Mode mode, event::Observer* observer,
                        double start) {
   const KernelModel model(layer.kernel, target.device, target.profile);

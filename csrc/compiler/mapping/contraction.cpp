@@ -231,6 +231,7 @@ class Mapper {
     if (p_.a_in_l2) a_l2 = 0;
     if (p_.b_in_l2) b_l2 = 0;
     if (a_l2 + b_l2 + c_l2 > region_.l2_bytes) return false;
+    const bool c_doubled = a_l2 + b_l2 + 2 * c_l2 <= region_.l2_bytes;  // where there is room
 
     layer_.kernel = kernel_of(p_);
     layer_.kernel.m = c.tile_height * c.tile_width;
@@ -248,7 +249,7 @@ class Mapper {
     }
     layer_.macs = p_.macs();
     layer_.l1_bytes = l1;
-    layer_.l2_bytes = ceil_div(a_l2 + b_l2 + c_l2, region_.columns);
+    layer_.l2_bytes = ceil_div(a_l2 + b_l2 + (c_doubled ? 2 : 1) * c_l2, region_.columns);
 
     const device::Device& device = target_.device;
     const std::int64_t near_channels = region_.columns * device.memory_tile.channels_out;
@@ -259,7 +260,7 @@ class Mapper {
     layer_.a.buffers = layer_.b.buffers = 2;
     layer_.a.staging = a_staging;
     layer_.b.staging = b_staging;
-    layer_.c.staging.units = 1;
+    layer_.c.staging.units = c_doubled ? 2 : 1;
     layer_.c.buffers = static_cast<int>(c_buffers_);
 
     const std::int64_t rounds = c.order == Order::b_stationary ? n_rounds : m_rounds;
@@ -277,7 +278,8 @@ class Mapper {
   std::int64_t staged_tiles(const Candidate& c, std::int64_t bytes_per_stage, std::int64_t l2_bytes) const {
     const std::int64_t wanted = flow_.staged_run_bytes / std::max<std::int64_t>(device::bytes(p_.a, c.channels), 1);
     const std::int64_t held = l2_bytes / std::max<std::int64_t>(bytes_per_stage, 1);
-    return std::clamp<std::int64_t>(std::min(wanted, held), 1, steps(c));
+    const std::int64_t most = std::clamp<std::int64_t>(std::min(wanted, held), 1, steps(c));
+    return ceil_div(steps(c), ceil_div(steps(c), most));  // equal stages: a short one would not hide the next
   }
 
   // Pages that a strided walk enters: `runs` pieces, `stride` bytes apart, come back to the same page after `between`

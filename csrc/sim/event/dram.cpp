@@ -5,42 +5,46 @@
 namespace vaip::sim::event {
 
 void Dram::start(Flow& flow) {
-  flows_.push_back(&flow);
   changed_ = true;
+  if (flow.direction == Direction::write)
+    write_ = &flow;
+  else
+    *std::find(reads_.begin(), reads_.end(), nullptr) = &flow;
 }
 
 void Dram::finish(Flow& flow) {
-  flows_.erase(std::remove(flows_.begin(), flows_.end(), &flow), flows_.end());
-  flow.speed = flow.remaining = 0;
   changed_ = true;
+  flow.speed = flow.remaining = 0;
+  if (write_ == &flow) write_ = nullptr;
+  std::replace(reads_.begin(), reads_.end(), &flow, static_cast<Flow*>(nullptr));
 }
 
 void Dram::share() {
   if (!changed_) return;
   changed_ = false;
-  double read = 0, written = 0, read_misses = 0, write_misses = 0;  // at full speed, per cycle
-  for (const Flow* flow : flows_) {
-    const bool reads = flow->direction == Direction::read;
-    (reads ? read : written) += flow->bytes_per_cycle;
-    (reads ? read_misses : write_misses) += flow->misses_per_cycle;
-  }
-  const double of_reads = rates_.cycles(read, 0) + read_misses;
-  const double read_speed = of_reads > 1 ? 1 / of_reads : 1;
-  // What reads leave of the time in which both directions share the pins, and of the waiting for translations.
-  const double shared = written / rates_.combined + write_misses;
-  const double own = written / rates_.write + write_misses;
-  const double left_shared = std::max(0.0, 1 - read_speed * (read / rates_.combined + read_misses));
-  const double left_own = std::max(0.0, 1 - read_speed * read_misses);
+  const DramLoad a = reads_[0] != nullptr ? reads_[0]->load : DramLoad{};
+  const DramLoad b = reads_[1] != nullptr ? reads_[1]->load : DramLoad{};
+  const DramLoad c = write_ != nullptr ? write_->load : DramLoad{};
+  // A miss stops both directions.
+  const ReadSpeeds speeds = share_reads(a, b, c.misses, rates_);
+  const double read = speeds.a * a.bytes + speeds.b * b.bytes, misses = speeds.a * a.misses + speeds.b * b.misses;
   double write_speed = 1;
-  if (shared > left_shared) write_speed = left_shared / shared;
-  if (own * write_speed > left_own) write_speed = left_own / own;
-  for (Flow* flow : flows_) flow->speed = flow->direction == Direction::read ? read_speed : write_speed;
-  load_ = std::min(1.0, rates_.cycles(read_speed * read, write_speed * written) + read_speed * read_misses +
-                            write_speed * write_misses);
+  const auto limit = [&](double used, double asked) {
+    const double left = std::max(0.0, 1 - misses - used);
+    if (asked * write_speed > left) write_speed = left / asked;
+  };
+  limit(read / rates_.read, c.misses);
+  limit(0, c.bytes / rates_.write + c.misses);
+  limit(read / rates_.combined, c.bytes / rates_.combined + c.misses);
+  if (reads_[0] != nullptr) reads_[0]->speed = speeds.a;
+  if (reads_[1] != nullptr) reads_[1]->speed = speeds.b;
+  if (write_ != nullptr) write_->speed = write_speed;
+  load_ = std::min(1.0, rates_.cycles(read, write_speed * c.bytes) + misses + write_speed * c.misses);
 }
 
 void Dram::advance(double cycles) {
-  for (Flow* flow : flows_) flow->remaining -= flow->speed * cycles;
+  for (Flow* flow : {reads_[0], reads_[1], write_})
+    if (flow != nullptr) flow->remaining -= flow->speed * cycles;
   busy_ += load_ * cycles;
 }
 

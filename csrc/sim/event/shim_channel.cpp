@@ -11,8 +11,7 @@ ShimChannel::ShimChannel(Track track, const Leg& leg, Direction direction, std::
       total_bytes_(leg.bytes),
       parts_(parts) {
   flow_.direction = direction;
-  flow_.bytes_per_cycle = work_.dram_bytes / work_.data_cycles;
-  flow_.misses_per_cycle = work_.miss_cycles / work_.data_cycles;
+  flow_.load = dram_load(leg, work_);
 }
 
 std::int64_t ShimChannel::bytes_before(std::int64_t part) const {
