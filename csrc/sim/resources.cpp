@@ -43,6 +43,7 @@ ShimWork shim_work(const Leg& far, Direction direction, const device::Device& de
   ShimWork work;
   if (far.bytes == 0) return work;
   const auto channels = static_cast<double>(channels_of(far));
+  work.channels = channels;
   work.dram_bytes = granule_bytes(far, device);
   work.miss_cycles = page_misses(far, device) * device.dram.page_miss_ns * device.clock_ghz;
   work.data_cycles = work.dram_bytes / channels / device.stream.bytes_per_cycle +
@@ -52,41 +53,6 @@ ShimWork shim_work(const Leg& far, Direction direction, const device::Device& de
   work.task_cycles = read ? device.shim.read_task_cycles : device.shim.write_task_cycles;
   work.start_cycles = read ? device.shim.read_start_cycles : device.shim.write_start_cycles;
   return work;
-}
-
-DramRates::DramRates(const device::Device& device)
-    : read(device.dram.read_gbps / device.clock_ghz),
-      write(device.dram.write_gbps / device.clock_ghz),
-      combined(device.dram.combined_gbps / device.clock_ghz) {}
-
-double DramRates::cycles(double bytes_read, double bytes_written) const {
-  return std::max({bytes_read / read, bytes_written / write, (bytes_read + bytes_written) / combined});
-}
-
-DramLoad dram_load(const Leg& far, const ShimWork& work) {
-  if (far.bytes == 0) return {};
-  return {static_cast<double>(channels_of(far)), work.dram_bytes / work.data_cycles,
-          work.miss_cycles / work.data_cycles};
-}
-
-ReadSpeeds share_reads(const DramLoad& a, const DramLoad& b, double other_misses, const DramRates& rates) {
-  const double rate = std::min(rates.read, rates.combined);
-  const auto time = [&](const DramLoad& load) { return load.bytes / rate + load.misses; };
-  const double available = std::max(0.0, 1 - other_misses);
-  ReadSpeeds speeds;
-  if (time(a) + time(b) <= available) return speeds;
-  if (a.bytes == 0 || b.bytes == 0) {
-    speeds.a = speeds.b = 1 / (time(a) + time(b) + other_misses);
-    return speeds;
-  }
-  // Bytes per cycle and channel: what is asked for, what DRAM's time suffices for when all get the same.
-  const double of_a = a.bytes / a.channels, of_b = b.bytes / b.channels;
-  const double equal = 1 / (time(a) / of_a + time(b) / of_b + other_misses / std::max(of_a, of_b));
-  speeds.a = equal / of_a;
-  speeds.b = equal / of_b;
-  if (speeds.a > 1) speeds = {1, (1 - time(a)) / (time(b) + other_misses)};
-  if (speeds.b > 1) speeds = {(1 - time(b)) / (time(a) + other_misses), 1};
-  return speeds;
 }
 
 std::int64_t streams(const Operand& operand) {

@@ -2,6 +2,7 @@
 // event-driven timing are made of the same ones and differ in scheduling only.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "sim/kernel_model.h"
@@ -14,6 +15,7 @@ enum class Direction : std::uint8_t { read, write };  // of DDR
 
 // A far leg on the shim channels that carry it, all alike.
 struct ShimWork {
+  double channels = 0;
   double data_cycles = 0;   // of each channel: beats, and the gap after each contiguous run
   double task_cycles = 0;   // of each channel, between one task and the next
   double start_cycles = 0;  // of each channel, from the first task's start to its first data
@@ -21,32 +23,39 @@ struct ShimWork {
   double dram_bytes = 0;    // that DRAM moves, over all channels
   double miss_cycles = 0;   // that DRAM waits for address translations, over all channels
 
-  double busy_cycles() const { return data_cycles + static_cast<double>(tasks > 0 ? tasks - 1 : 0) * task_cycles; }
+  double gap_cycles() const { return static_cast<double>(tasks > 0 ? tasks - 1 : 0) * task_cycles; }
+  double busy_cycles() const { return data_cycles + gap_cycles(); }
 };
 ShimWork shim_work(const Leg& far, Direction direction, const device::Device& device);
 
-// DRAM, in bytes per cycle of the array's clock.
-struct DramRates {
-  explicit DramRates(const device::Device& device);
-  double cycles(double read, double written) const;  // for so many bytes at once
+// What the shim channels of A, B (reads) and C (writes) ask of DRAM, and what they get.
+class DramShare {
+ public:
+  DramShare(const ShimWork& a, const ShimWork& b, const ShimWork& c, const device::Device& device);
 
-  double read, write, combined;
-};
+  // Speeds, of full speed, of those that are at work. As fast as the channels go while DRAM keeps up; where it does not,
+  // it serves them in turn: channels that ask for little get it, the others get the same, each as far as its direction
+  // and both together allow. A wait for an address translation stops both directions.
+  using Speeds = std::array<double, 3>;
+  Speeds speeds(const std::array<bool, 3>& at_work) const;
 
-// What shim channels at full speed ask of DRAM, per cycle.
-struct DramLoad {
-  double channels = 0;
-  double bytes = 0;   // of all channels
-  double misses = 0;  // cycles of waiting for translations
-};
-DramLoad dram_load(const Leg& far, const ShimWork& work);
+  // Of DRAM's time, what the channels use at given speeds.
+  double load(const Speeds& speeds) const;
+  // Of DRAM's time, in cycles, for so much of the work of each.
+  double busy_cycles(const std::array<double, 3>& shares) const;
+  // When each has done so many cycles (at full speed), if all begin at once.
+  std::array<double, 3> race(const std::array<double, 3>& cycles) const;
 
-// Speeds (of full speed) at which DRAM serves two sets of channels that read at once. Where it cannot keep up it serves
-// channel by channel in turn: one that asks for little gets it, the others get the same. other_misses: of writes.
-struct ReadSpeeds {
-  double a = 1, b = 1;
+ private:
+  static constexpr std::size_t kLimits = 3;  // DRAM's time: of the direction that reads, that writes, of both together
+  struct Asked {
+    double channels = 0;
+    double bytes = 0;                        // per cycle at full speed, of all channels
+    std::array<double, kLimits> per_byte{};  // of DRAM's time
+    double cycles = 0;                       // of the whole leg, at full speed
+  };
+  std::array<Asked, 3> asked_;
 };
-ReadSpeeds share_reads(const DramLoad& a, const DramLoad& b, double other_misses, const DramRates& rates);
 
 // The streams of an operand between the memory tiles and the cores: one per core, or per row or column that a broadcast
 // serves.

@@ -2,6 +2,7 @@
 // nothing hides is added: each resource starts once its first data has come through those before it, and the last data
 // that it is done with goes through those after it. The layer takes the longest of these paths.
 #include <algorithm>
+#include <array>
 
 #include "sim/resources.h"
 #include "sim/simulate.h"
@@ -15,7 +16,6 @@ struct Path {
   double near = 0;        // of the busiest stream, all tiles of the run
   double near_tile = 0;   // of one tile
   double tiles = 0;       // of each stream
-  double far_cycles = 0;  // of each channel in the run, with the gaps between its tasks
   double first_unit = 0;  // share of what the run fetches that comes first
 };
 
@@ -24,7 +24,6 @@ class Steady {
   Steady(const LayerProgram& layer, const KernelCycles& kernel, const Target& target)
       : layer_(layer),
         device_(target.device),
-        dram_(target.device),
         runs_(target.profile.dataflow.pipelined_blocks || layer.kernel.kind == KernelKind::copy
                   ? 1
                   : static_cast<double>(std::max<std::int64_t>(1, layer.blocks))),
@@ -32,10 +31,8 @@ class Steady {
         steps_(static_cast<double>(layer.steps)),
         a_(path(layer.a, Direction::read)),
         b_(path(layer.b, Direction::read)),
-        c_(path(layer.c, Direction::write)) {
-    const DramLoad a = dram_load(layer.a.far, a_.far), b = dram_load(layer.b.far, b_.far);
-    both_ = share_reads(a, b, 0, dram_);
-    alone_ = {share_reads(a, {}, 0, dram_).a, share_reads({}, b, 0, dram_).b};
+        c_(path(layer.c, Direction::write)),
+        share_(a_.far, b_.far, c_.far, target.device) {
     if (layer.kernel.kind == KernelKind::copy) return;
     call_ = call_cycles(layer, kernel, target);
     block_ = block_cycles(kernel, target);
@@ -52,7 +49,7 @@ class Steady {
     busy.compute_cycles = runs_ * compute_;
     busy.l1_cycles = runs_ * std::max({a_.near, b_.near, c_.near});
     busy.l2_cycles = std::max({a_.far.busy_cycles(), b_.far.busy_cycles(), c_.far.busy_cycles()});
-    busy.ddr_cycles = dram_cycles(1, 1, 1) * runs_;
+    busy.ddr_cycles = share_.busy_cycles({1, 1, 1});
     const double start = std::max(a_.far.start_cycles, b_.far.start_cycles);
     result.cycles = start + runs_ * (layer_.kernel.kind == KernelKind::copy ? copy() : nest());
     busy.exposed_cycles =
@@ -67,91 +64,97 @@ class Steady {
     result.near = stream_cycles(operand.near, device_) / runs_;
     result.near_tile = near_tile_cycles(operand, device_);
     result.tiles = static_cast<double>(operand.tiles) / runs_;
-    result.far_cycles = result.far.busy_cycles() / runs_;
     const std::int64_t unit = std::min(operand.staging.unit_tiles, layer_.steps);
     result.first_unit = std::min(1.0, static_cast<double>(unit) * runs_ / static_cast<double>(unique_tiles(operand)));
     return result;
   }
 
-  // Of one run, for shares of what it fetches and writes.
-  double dram_cycles(double a, double b, double c) const {
-    a /= runs_;
-    b /= runs_;
-    c /= runs_;
-    return dram_.cycles(a * a_.far.dram_bytes + b * b_.far.dram_bytes, c * c_.far.dram_bytes) +
-           a * a_.far.miss_cycles + b * b_.far.miss_cycles + c * c_.far.miss_cycles;
+  // When shares of what a run fetches and writes have crossed the shim channels, if all begin at once. A channel that
+  // pauses between two tasks has DRAM's share taken by the others, and meets them again afterwards.
+  std::array<double, 3> transfer(double a, double b, double c) const {
+    std::array<double, 3> finish = share_.race(
+        {a * a_.far.data_cycles / runs_, b * b_.far.data_cycles / runs_, c * c_.far.data_cycles / runs_});
+    finish[0] += a * a_.far.gap_cycles() / runs_;
+    finish[1] += b * b_.far.gap_cycles() / runs_;
+    finish[2] += c * c_.far.gap_cycles() / runs_;
+    return finish;
   }
-  // Shares of both inputs come side by side until one is there; then the other has DRAM for itself.
   double fetch(double a, double b) const {
-    const double of_a = a * a_.far.data_cycles / runs_, of_b = b * b_.far.data_cycles / runs_;
-    const double first = std::min(of_a / both_.a, of_b / both_.b);
-    const double rest = std::max((of_a - first * both_.a) / alone_.a, (of_b - first * both_.b) / alone_.b);
-    return std::max({first + rest, a * a_.far_cycles, b * b_.far_cycles});
+    const std::array<double, 3> finish = transfer(a, b, 0);
+    return std::max(finish[0], finish[1]);
   }
-  double drain(double share) const { return std::max(share * c_.far_cycles, dram_cycles(0, 0, share)); }
+  double drain(double c) const { return transfer(0, 0, c)[2]; }
 
   // Pieces come in and go out at the same time, but for the first and the last.
   double copy() const {
     const double near = std::max(a_.near, c_.near);
-    const double piece = 1 / blocks_;
     if (a_.far.tasks == 0 || c_.far.tasks == 0) return std::max({near, fetch(1, 0), drain(1)});
-    return std::max({near, fetch(1, 0) + drain(piece), fetch(piece, 0) + drain(1),
-                     dram_cycles(1, 0, 1 - piece) + drain(piece)});
+    const double piece = 1 / blocks_;
+    const std::array<double, 3> both = transfer(1 - piece, 0, 1 - piece);
+    return std::max(near, fetch(piece, 0) + std::max(both[0], both[2]) + drain(piece));
   }
 
   double nest() const {
     // The last output tile leaves. Cores that got their tiles one after another also end so: only the last is left.
     const bool staggered = std::max(waves(layer_.a), waves(layer_.b)) > 1;
-    const double last_c = drain(1 / blocks_ / (staggered ? static_cast<double>(waves(layer_.c)) : 1));
-    const double tail = c_.near_tile + last_c;
-    double longest = computed(1) + tail;
-    const double after_first_block = computed(1 / blocks_) + c_.near_tile;
-    longest = std::max(longest, after_first_block + c_.near - c_.near_tile + last_c);
-    longest = std::max(longest, after_first_block + drain(1));
+    const double block = 1 / blocks_;
+    const double last_c = drain(staggered ? block / static_cast<double>(waves(layer_.c)) : block);
+    const double first_block = computed(block) + c_.near_tile;
+    double longest = std::max(computed(1) + c_.near_tile, first_block + c_.near - c_.near_tile) + last_c;
+    if (c_.far.tasks > 0) longest = std::max(longest, first_block + transfer(1 - block, 1 - block, 1)[2]);
     return longest;
   }
 
   // From the start to the end of the last kernel call of a share of the blocks.
   double computed(double share) const {
-    const double calls = blocks_ * steps_ * share;
+    const double calls = blocks_ * steps_;
+    const double core = (compute_ + waiting_) / calls;  // per call
+    const double pace = std::max({core, a_.near / calls, b_.near / calls, c_.near / calls});
     const double first_units = fetch(std::min(share, a_.first_unit), std::min(share, b_.first_unit));
-    const double core = share * (compute_ + waiting_);
-    const double core_pace = std::max({core, share * a_.near, share * b_.near, share * c_.near}) / calls;
-    double longest = first_units + std::max(a_.near_tile, b_.near_tile) + core;
+    const double first_tiles = first_units + std::max(a_.near_tile, b_.near_tile);
+    double longest = first_tiles + share * calls * core;
+    const std::array<double, 3> far = transfer(share, share, share - 1 / blocks_);
+    const std::array<double, 2> arrival = {far[0] / (share * calls), far[1] / (share * calls)};
     for (const Path* path : {&a_, &b_}) {
       if (path->tiles == 0) continue;
-      const Operand& operand = path == &a_ ? layer_.a : layer_.b;
-      const double calls_per_tile = blocks_ * steps_ / path->tiles;
+      const Staging& staging = (path == &a_ ? layer_.a : layer_.b).staging;
+      const double calls_per_tile = calls / path->tiles;
       longest = std::max(longest, first_units + share * path->near + calls_per_tile * call_ + block_);
       if (path->far.tasks == 0) continue;
       // Once the last unit has come: its tiles, and all that is sent again.
-      const std::int64_t unit = std::min(operand.staging.unit_tiles, layer_.steps);
+      const std::int64_t unit = std::min(staging.unit_tiles, layer_.steps);
       const auto last_tiles = static_cast<double>((layer_.steps - 1) % unit + 1 +
-                                                  (operand.staging.replays - 1) * operand.staging.replayed_units);
-      const double last_calls = std::min(calls, std::max(1.0, last_tiles * calls_per_tile));
-      const double after = path->near_tile + (last_calls - 1) * core_pace + call_ + block_;
-      longest = std::max(longest, fetch(share, share) + after);
-      if (share == 1) longest = std::max(longest, dram_cycles(1, 1, 1 - 1 / blocks_) + after);
+                                                  (staging.replays - 1) * staging.replayed_units);
+      const double last_calls = std::min(share * calls, std::max(1.0, last_tiles * calls_per_tile));
+      const double after = path->near_tile + (last_calls - 1) * pace + call_ + block_;
+      longest = std::max(longest, far[path == &a_ ? 0 : 1] + after);
+      longest = std::max(longest, first_tiles + share * blocks_ * alternating(staging, arrival[path == &a_ ? 0 : 1],
+                                                                              path->near_tile, core));
     }
-    return longest + share * blocks_ * uneven_units(core_pace, fetch(share, share) / calls);
+    return longest;
   }
 
-  // The last unit of a block is shorter: it neither hides the next one's arrival, nor is hidden as long.
-  double uneven_units(double use, double arrival) const {
-    const Staging& staging = layer_.a.far.bytes > 0 ? layer_.a.staging : layer_.b.staging;
-    const std::int64_t unit = staging.unit_tiles, last = (layer_.steps - 1) % unit + 1;
-    if (unit >= layer_.steps || last == unit) return 0;
-    const auto u = static_cast<double>(unit), r = static_cast<double>(last);
-    return std::max(arrival * r, use * u) + std::max(arrival * u, use * r) - (u + r) * std::max(arrival, use);
+  // A block's time when two units take turns: each must have been sent before it is fetched anew. All per tile.
+  double alternating(const Staging& staging, double arrival, double near, double core) const {
+    if (staging.unit_tiles == 1) return 0;
+    const std::int64_t units = (layer_.steps + staging.unit_tiles - 1) / staging.unit_tiles;
+    const auto turn = [&](std::int64_t tiles) {
+      const auto n = static_cast<double>(tiles);
+      // The core's own buffers take the last two tiles off its hands.
+      return n * arrival + std::max(n * near, near + core * std::max(0.0, n - 2));
+    };
+    const double whole = turn(staging.unit_tiles), last = turn(layer_.steps - (units - 1) * staging.unit_tiles);
+    const auto n = static_cast<double>(units);
+    if (units % 2 == 0) return n / 2 * whole;
+    return ((n - 1) * whole + last) / 2;
   }
 
   const LayerProgram& layer_;
   const device::Device& device_;
-  DramRates dram_;
   double runs_;             // of blocks that fill and drain the array by themselves
   double blocks_, steps_;  // of one run
   Path a_, b_, c_;
-  ReadSpeeds both_, alone_;
+  DramShare share_;
   double call_ = 0, block_ = 0, compute_ = 0, waiting_ = 0;
 };
 

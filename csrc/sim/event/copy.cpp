@@ -12,8 +12,8 @@ namespace {
 
 class CopyIn final : public ShimChannel {
  public:
-  CopyIn(const Leg& leg, std::int64_t pieces, ObjectFifo* to, Timeline& timeline)
-      : ShimChannel({Track::Unit::shim_read, 'a', 0, leg.channels}, leg, Direction::read, pieces, timeline), to_(to) {}
+  CopyIn(const Leg& leg, const ShimWork& work, std::int64_t pieces, ObjectFifo* to, Timeline& timeline)
+      : ShimChannel({Track::Unit::shim_read, 'a', 0, leg.channels}, leg, work, pieces, timeline), to_(to) {}
 
   void try_start(double now) override {
     if (done() || (to_ != nullptr && !to_->has_room())) return;
@@ -30,8 +30,8 @@ class CopyIn final : public ShimChannel {
 
 class CopyOut final : public ShimChannel {
  public:
-  CopyOut(const Leg& leg, std::int64_t pieces, ObjectFifo* from, Timeline& timeline)
-      : ShimChannel({Track::Unit::shim_write, 'c', 0, leg.channels}, leg, Direction::write, pieces, timeline),
+  CopyOut(const Leg& leg, const ShimWork& work, std::int64_t pieces, ObjectFifo* from, Timeline& timeline)
+      : ShimChannel({Track::Unit::shim_write, 'c', 0, leg.channels}, leg, work, pieces, timeline),
         from_(from) {}
 
   void try_start(double now) override {
@@ -51,9 +51,9 @@ class CopyOut final : public ShimChannel {
 // Between channels of memory tiles, in one go.
 class CopyWithin final : public Activity {
  public:
-  CopyWithin(char name, const Leg& leg, Timeline& timeline)
+  CopyWithin(char name, const Leg& leg, const device::Device& device, Timeline& timeline)
       : Activity({Track::Unit::memory_tile, name, 0, leg.channels}),
-        cycles_(stream_cycles(leg, timeline.device())),
+        cycles_(stream_cycles(leg, device)),
         timeline_(timeline) {}
 
   void try_start(double now) override {
@@ -75,16 +75,19 @@ class CopyWithin final : public Activity {
 }  // namespace
 
 Played play_copy(const LayerProgram& layer, const Target& target, Observer* observer, double start) {
-  Timeline timeline(target.device, observer, start);
+  const device::Device& device = target.device;
+  const ShimWork read = shim_work(layer.a.far, Direction::read, device);
+  const ShimWork write = shim_work(layer.c.far, Direction::write, device);
+  Timeline timeline(DramShare(read, {}, write, device), observer, start);
   const std::int64_t pieces = std::max<std::int64_t>(1, layer.blocks);
   const bool in = layer.a.far.bytes > 0, out = layer.c.far.bytes > 0;
   ObjectFifo held(layer.a.staging.units);
   std::vector<std::unique_ptr<ShimChannel>> shims;
   std::vector<std::unique_ptr<CopyWithin>> streams;
-  if (in) shims.push_back(std::make_unique<CopyIn>(layer.a.far, pieces, out ? &held : nullptr, timeline));
-  if (out) shims.push_back(std::make_unique<CopyOut>(layer.c.far, pieces, in ? &held : nullptr, timeline));
-  if (layer.a.near.bytes > 0) streams.push_back(std::make_unique<CopyWithin>('a', layer.a.near, timeline));
-  if (layer.c.near.bytes > 0) streams.push_back(std::make_unique<CopyWithin>('c', layer.c.near, timeline));
+  if (in) shims.push_back(std::make_unique<CopyIn>(layer.a.far, read, pieces, out ? &held : nullptr, timeline));
+  if (out) shims.push_back(std::make_unique<CopyOut>(layer.c.far, write, pieces, in ? &held : nullptr, timeline));
+  if (layer.a.near.bytes > 0) streams.push_back(std::make_unique<CopyWithin>('a', layer.a.near, device, timeline));
+  if (layer.c.near.bytes > 0) streams.push_back(std::make_unique<CopyWithin>('c', layer.c.near, device, timeline));
 
   std::vector<Activity*> activities;
   for (const auto& shim : shims) activities.push_back(shim.get());

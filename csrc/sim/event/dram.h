@@ -7,32 +7,27 @@
 
 namespace vaip::sim::event {
 
-// A transfer of a set of shim channels, in cycles of them at full speed.
+// The shim channels of an operand at work, in cycles of them at full speed.
 struct Flow {
-  Direction direction = Direction::read;
-  DramLoad load;  // at full speed
+  std::size_t operand = 0;  // 0: A, 1: B, 2: C
   double remaining = 0;
   double speed = 0;  // of full; set by Dram::share
 };
 
 class Dram {
  public:
-  explicit Dram(const device::Device& device) : rates_(device) {}
+  explicit Dram(DramShare share) : share_(share) {}
 
   void start(Flow& flow);
   void finish(Flow& flow);
-
-  // Speeds of the flows at work: as fast as their channels go, while DRAM keeps up. Where it does not, reads share it,
-  // and writes get what they leave: a memory controller collects writes and serves reads first.
-  void share();
+  void share();  // sets the speeds of the flows at work
   void advance(double cycles);
 
   double busy_cycles() const { return busy_; }
 
  private:
-  DramRates rates_;
-  std::array<Flow*, 2> reads_{};  // an operand each, or null
-  Flow* write_ = nullptr;
+  DramShare share_;
+  std::array<Flow*, 3> flows_{};  // by operand; null: not at work
   bool changed_ = false;
   double load_ = 0;  // share of DRAM's time in use
   double busy_ = 0;

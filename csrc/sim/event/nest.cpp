@@ -1,6 +1,7 @@
 #include "sim/event/nest.h"
 
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <memory>
 #include <vector>
@@ -31,9 +32,9 @@ struct Drained {
 // DDR -> memory tiles: a unit for each wave of streams in turn.
 class Fetch final : public ShimChannel {
  public:
-  Fetch(Track track, const Operand& operand, const TileSchedule& schedule, std::vector<Fifos> waves,
-        const Drained& drained, Timeline& timeline)
-      : ShimChannel(track, operand.far, Direction::read,
+  Fetch(Track track, const Operand& operand, const ShimWork& work, const TileSchedule& schedule,
+        std::vector<Fifos> waves, const Drained& drained, Timeline& timeline)
+      : ShimChannel(track, operand.far, work,
                     schedule.unique_tiles() * static_cast<std::int64_t>(waves.size()), timeline),
         schedule_(schedule),
         waves_(std::move(waves)),
@@ -193,8 +194,9 @@ class Drain final : public ShimChannel {
     ObjectFifo* fifo;
     std::int64_t* drained;
   };
-  Drain(Track track, const Operand& operand, std::vector<std::vector<Part>> waves, Timeline& timeline)
-      : ShimChannel(track, operand.far, Direction::write, operand.tiles * static_cast<std::int64_t>(waves.size()),
+  Drain(Track track, const Operand& operand, const ShimWork& work, std::vector<std::vector<Part>> waves,
+        Timeline& timeline)
+      : ShimChannel(track, operand.far, work, operand.tiles * static_cast<std::int64_t>(waves.size()),
                     timeline),
         waves_(std::move(waves)) {}
 
@@ -226,7 +228,9 @@ class Nest {
   Nest(const LayerProgram& layer, const KernelCycles& kernel, const Target& target, Observer* observer, double start)
       : layer_(layer),
         target_(target),
-        timeline_(target.device, observer, start),
+        far_{shim_work(layer.a.far, Direction::read, target.device), shim_work(layer.b.far, Direction::read, target.device),
+             shim_work(layer.c.far, Direction::write, target.device)},
+        timeline_(DramShare(far_[0], far_[1], far_[2], target.device), observer, start),
         classes_(std::max({waves(layer.a), waves(layer.b), waves(layer.c)})),
         drained_{!target.profile.dataflow.pipelined_blocks, Counts(static_cast<std::size_t>(classes_), 0)} {
     inputs_of_class_.resize(static_cast<std::size_t>(classes_));
@@ -319,8 +323,8 @@ class Nest {
         static_cast<double>(operand.far.bytes) / static_cast<double>(schedule.unique_tiles()));
     moving.unit_bytes =
         of_all * static_cast<double>(operand.staging.unit_tiles) / static_cast<double>(simulated);
-    moving.far = add<Fetch>(fetches_, Track{Track::Unit::shim_read, name, 0, operand.far.channels}, operand, schedule,
-                            std::move(staged), drained_, timeline_);
+    moving.far = add<Fetch>(fetches_, Track{Track::Unit::shim_read, name, 0, operand.far.channels}, operand,
+                            far_[static_cast<std::size_t>(name - 'a')], schedule, std::move(staged), drained_, timeline_);
   }
 
   void add_cores(double per_call, double per_block) {
@@ -351,7 +355,7 @@ class Nest {
     c_.unit_bytes = std::min(static_cast<double>(c.tile_bytes * stream_count),
                              static_cast<double>(c.far.bytes) / static_cast<double>(c.tiles)) /
                     static_cast<double>(classes_);
-    c_.far = add<Drain>(drains_, Track{Track::Unit::shim_write, 'c', 0, c.far.channels}, c, std::move(staged),
+    c_.far = add<Drain>(drains_, Track{Track::Unit::shim_write, 'c', 0, c.far.channels}, c, far_[2], std::move(staged),
                         timeline_);
   }
 
@@ -375,6 +379,7 @@ class Nest {
 
   const LayerProgram& layer_;
   const Target& target_;
+  std::array<ShimWork, 3> far_;  // of A, B, C
   Timeline timeline_;
   std::int64_t classes_;
   Drained drained_;

@@ -4,14 +4,9 @@
 
 namespace vaip::sim::event {
 
-ShimChannel::ShimChannel(Track track, const Leg& leg, Direction direction, std::int64_t parts, Timeline& timeline)
-    : Activity(track),
-      timeline_(timeline),
-      work_(shim_work(leg, direction, timeline.device())),
-      total_bytes_(leg.bytes),
-      parts_(parts) {
-  flow_.direction = direction;
-  flow_.load = dram_load(leg, work_);
+ShimChannel::ShimChannel(Track track, const Leg& leg, const ShimWork& work, std::int64_t parts, Timeline& timeline)
+    : Activity(track), timeline_(timeline), work_(work), total_bytes_(leg.bytes), parts_(parts) {
+  flow_.operand = static_cast<std::size_t>(track.operand - 'a');
 }
 
 std::int64_t ShimChannel::bytes_before(std::int64_t part) const {

@@ -12,7 +12,7 @@ namespace vaip::sim::event {
 // means.
 class ShimChannel : public Activity {
  public:
-  ShimChannel(Track track, const Leg& leg, Direction direction, std::int64_t parts, Timeline& timeline);
+  ShimChannel(Track track, const Leg& leg, const ShimWork& work, std::int64_t parts, Timeline& timeline);
 
   void finish(double now) final;
   bool done() const final { return carried_ == parts_; }

@@ -50,11 +50,9 @@ class Activity {
 class Timeline {
  public:
   // start: of the layer, for the observer (may be null).
-  Timeline(const device::Device& device, Observer* observer, double start)
-      : device_(device), dram_(device), observer_(observer), start_(start) {}
+  Timeline(DramShare dram, Observer* observer, double start) : dram_(dram), observer_(observer), start_(start) {}
 
   Dram& dram() { return dram_; }
-  const device::Device& device() const { return device_; }
 
   // Plays until nothing moves any more; returns the time that has passed. Throws Error(internal) naming the layer when
   // an activity has work left then.
@@ -65,7 +63,6 @@ class Timeline {
   }
 
  private:
-  const device::Device& device_;
   Dram dram_;
   Observer* observer_;
   double start_;
