@@ -75,7 +75,7 @@ struct Leg {
 // How the memory tiles pass an operand on. They hold units of tiles, of each stream; a unit arrives as a whole (it is read
 // in runs that span its tiles) and makes room once its last tile has been sent for the last time.
 struct Staging {
-  std::int64_t unit_tiles = 1;      // of one block; the last unit of a block has the rest
+  std::int64_t unit_tiles = 1;      // at most: a block's tiles are dealt out evenly to as few units as that allows
   std::int64_t units = 2;           // held at a time
   std::int64_t replayed_units = 1;  // sent one after another,
   std::int64_t replays = 1;         // and again, so many times in all, before the next ones

@@ -64,7 +64,7 @@ class Steady {
     result.near = stream_cycles(operand.near, device_) / runs_;
     result.near_tile = near_tile_cycles(operand, device_);
     result.tiles = static_cast<double>(operand.tiles) / runs_;
-    const std::int64_t unit = std::min(operand.staging.unit_tiles, layer_.steps);
+    const std::int64_t unit = layer_.steps > 0 ? layer_.steps / units(operand.staging) : 1;
     result.first_unit = std::min(1.0, static_cast<double>(unit) * runs_ / static_cast<double>(unique_tiles(operand)));
     return result;
   }
@@ -122,8 +122,7 @@ class Steady {
       longest = std::max(longest, first_units + share * path->near + calls_per_tile * call_ + block_);
       if (path->far.tasks == 0) continue;
       // Once the last unit has come: its tiles, and all that is sent again.
-      const std::int64_t unit = std::min(staging.unit_tiles, layer_.steps);
-      const auto last_tiles = static_cast<double>((layer_.steps - 1) % unit + 1 +
+      const auto last_tiles = static_cast<double>((layer_.steps + units(staging) - 1) / units(staging) +
                                                   (staging.replays - 1) * staging.replayed_units);
       const double last_calls = std::min(share * calls, std::max(1.0, last_tiles * calls_per_tile));
       const double after = path->near_tile + (last_calls - 1) * pace + call_ + block_;
@@ -134,19 +133,23 @@ class Steady {
     return longest;
   }
 
+  // Units of the memory tiles that a block's tiles come in.
+  std::int64_t units(const Staging& staging) const {
+    return (layer_.steps + staging.unit_tiles - 1) / staging.unit_tiles;
+  }
+
   // A block's time when two units take turns: each must have been sent before it is fetched anew. All per tile.
   double alternating(const Staging& staging, double arrival, double near, double core) const {
     if (staging.unit_tiles == 1) return 0;
-    const std::int64_t units = (layer_.steps + staging.unit_tiles - 1) / staging.unit_tiles;
-    const auto turn = [&](std::int64_t tiles) {
-      const auto n = static_cast<double>(tiles);
+    const std::int64_t count = units(staging);
+    std::array<double, 2> turns{};
+    for (std::int64_t i = 0; i < count; ++i) {
+      const auto tiles = static_cast<double>((i + 1) * layer_.steps / count - i * layer_.steps / count);
       // The core's own buffers take the last two tiles off its hands.
-      return n * arrival + std::max(n * near, near + core * std::max(0.0, n - 2));
-    };
-    const double whole = turn(staging.unit_tiles), last = turn(layer_.steps - (units - 1) * staging.unit_tiles);
-    const auto n = static_cast<double>(units);
-    if (units % 2 == 0) return n / 2 * whole;
-    return ((n - 1) * whole + last) / 2;
+      turns[static_cast<std::size_t>(i % 2)] +=
+          tiles * arrival + std::max(tiles * near, near + core * std::max(0.0, tiles - 2));
+    }
+    return count % 2 == 0 ? std::max(turns[0], turns[1]) : (turns[0] + turns[1]) / 2;
   }
 
   const LayerProgram& layer_;

@@ -31,8 +31,7 @@ class TileSchedule {
     return sent / pass_ * staging_.replayed_units + in_pass % staging_.replayed_units;
   }
   bool releases_unit(std::int64_t tile) const {
-    const std::int64_t in_block = tile % per_block_;
-    const bool last_of_unit = (in_block + 1) % staging_.unit_tiles == 0 || in_block + 1 == per_block_;
+    const bool last_of_unit = tile + 1 == first_tile(units_before(tile) + 1);
     return last_of_unit && units_before(tile) % pass_ / staging_.replayed_units == staging_.replays - 1;
   }
 
@@ -41,23 +40,22 @@ class TileSchedule {
     const std::int64_t sent = units_before(tiles_ - 1) + 1;
     return sent / pass_ * staging_.replayed_units + std::min(sent % pass_, staging_.replayed_units);
   }
-  std::int64_t tiles_in_unit(std::int64_t unit) const {
-    const std::int64_t first = unit % units_per_block_ * staging_.unit_tiles;
-    return std::min(staging_.unit_tiles, per_block_ - first);
-  }
+  std::int64_t tiles_in_unit(std::int64_t unit) const { return first_tile(unit + 1) - first_tile(unit); }
   std::int64_t first_tile_of_unit(std::int64_t unit) const {
-    const std::int64_t sent = unit / staging_.replayed_units * pass_ + unit % staging_.replayed_units;
-    return sent / units_per_block_ * per_block_ + sent % units_per_block_ * staging_.unit_tiles;
+    return first_tile(unit / staging_.replayed_units * pass_ + unit % staging_.replayed_units);
   }
   // Tiles that come from DDR: all but those that are sent again.
-  std::int64_t unique_tiles() const {
-    return units() / units_per_block_ * per_block_ + units() % units_per_block_ * staging_.unit_tiles;
-  }
+  std::int64_t unique_tiles() const { return first_tile(units()); }
 
  private:
   static std::int64_t scaled(std::int64_t value, std::int64_t to, std::int64_t from) { return value * to / from; }
+  // A block's tiles are dealt out evenly to its units; of units in the order in which they are sent.
   std::int64_t units_before(std::int64_t tile) const {
-    return tile / per_block_ * units_per_block_ + tile % per_block_ / staging_.unit_tiles;
+    const std::int64_t in_block = tile % per_block_;
+    return tile / per_block_ * units_per_block_ + ((in_block + 1) * units_per_block_ - 1) / per_block_;
+  }
+  std::int64_t first_tile(std::int64_t unit) const {
+    return unit / units_per_block_ * per_block_ + unit % units_per_block_ * per_block_ / units_per_block_;
   }
 
   std::int64_t calls_, steps_, tiles_;
