@@ -88,7 +88,7 @@ std::shared_ptr<const Program::Impl> compile_model(std::shared_ptr<const Model::
   const partition::Config& config = model->config;
   const Shapes shapes = input_shapes_of(*model, given);
   const compiler::CompileOptions target = {device::load(config.device), device::load_stack(config.stack), config.rows,
-                                           config.columns};
+                                           config.columns, config.mode};
   auto impl = std::make_shared<Program::Impl>();
   impl->report = report::start_report(model->onnx, model->partition, config);
   impl->report.model = model->source;

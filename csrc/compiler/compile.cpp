@@ -16,7 +16,7 @@ Program compile(ir::Graph graph, const CompileOptions& options) {
   LayerMapper mapper(graph, plan, region, target);
   program.layers.reserve(graph.layers.size());
   for (std::size_t i = 0; i < graph.layers.size(); ++i) program.layers.push_back(mapper.map(i));
-  program.timing = sim::simulate(program.layers, target);
+  program.timing = sim::simulate(program.layers, target, options.mode);
   program.graph = std::move(graph);
   return program;
 }

@@ -46,7 +46,7 @@ sim::Timing estimate_gemm(const GemmQuery& query, const device::Device& device, 
   }
   layer->op = "MatMul";
   layer->name = detail::concat("gemm ", query.M, "x", query.K, "x", query.N);
-  return sim::simulate(std::vector<sim::LayerProgram>{*std::move(layer)}, target);
+  return sim::simulate(std::vector<sim::LayerProgram>{*std::move(layer)}, target, query.mode);
 }
 
 }  // namespace vaip::compiler

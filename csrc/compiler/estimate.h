@@ -6,7 +6,7 @@
 
 #include "compiler/mapping/contraction.h"
 #include "device/device.h"
-#include "sim/timing.h"
+#include "sim/simulate.h"
 
 namespace vaip::compiler {
 
@@ -17,6 +17,7 @@ struct GemmQuery {
   std::optional<Tile> tile;                   // of a kernel call; else the fastest that fits
   std::optional<std::int64_t> c_buffers;      // 1 or 2; else the stack's
   enum class Layout : std::uint8_t { row, column } b_layout = Layout::row;  // of B in DDR: rows of N, or columns of K
+  sim::Mode mode = sim::Mode::steady;
 };
 
 // Throws Error(invalid_argument) for sizes that make no sense, Error(unsupported) when the tile (or any) does not fit

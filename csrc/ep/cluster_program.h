@@ -24,6 +24,7 @@ struct Target {
   std::shared_ptr<const device::Device> device;
   std::shared_ptr<const device::Stack> stack;
   std::optional<int> rows, columns;
+  sim::Mode mode = sim::Mode::steady;
   runtime::ExecutorOptions executor;
 };
 

@@ -73,6 +73,7 @@ Target make_target(const partition::Config& config) {
   target.stack = device::load_stack(config.stack);
   target.rows = config.rows;
   target.columns = config.columns;
+  target.mode = config.mode;
   target.executor.num_threads = config.num_threads;
   return target;
 }

@@ -28,6 +28,7 @@ def estimate_gemm(
     tile: Sequence[int] | None,
     c_buffers: int | None,
     b_layout: str,
+    mode: str = ...,
 ) -> str: ...
 
 class Model:

@@ -61,14 +61,16 @@ def estimate_gemm(
     c_buffers: int | None = None,
     b_layout: str = "row",
     stack: str = "vitisai",
+    mode: str = "steady",
 ) -> Timing:
     """Predicted time of one matrix multiplication, M x K by K x N.
 
     `rows` and `cols` use a part of the array; `tile` (m, k, n of the kernel) and `c_buffers` fix what the compiler
-    would choose; `b_layout` is how B lies in DRAM, "row" or "column".
+    would choose; `b_layout` is how B lies in DRAM, "row" or "column". `mode` is "steady" (extrapolated) or "event"
+    (played descriptor by descriptor and lock by lock).
     """
     if tile is not None and len(tile) != 3:
         raise Error(f"tile must be (m, k, n), got {tuple(tile)}")
     described = device.to_json() if isinstance(device, Device) else _core.device_json(device)
-    text = _core.estimate_gemm((M, K, N), (a, b, out), described, stack, rows, cols, tile, c_buffers, b_layout)
+    text = _core.estimate_gemm((M, K, N), (a, b, out), described, stack, rows, cols, tile, c_buffers, b_layout, mode)
     return Timing.from_dict(json.loads(text))
