@@ -14,20 +14,15 @@
 namespace vaip {
 namespace {
 
-std::shared_ptr<const Model::Impl> load(Span<const std::byte> bytes, const std::string& source,
+std::shared_ptr<const Model::Impl> load(Span<const std::byte> bytes, const std::string& path,
                                         const std::string& directory, const Options& options) {
-  auto impl = std::make_shared<Model::Impl>();
-  impl->source = source;
-  impl->config = partition::resolve_config(options);
-  impl->onnx = frontend::import_model(bytes, source.empty() ? "the model" : source, directory);
-  give_each_reader_its_dequantize(impl->onnx);
-  impl->recognition = frontend::recognise(impl->onnx);
-  impl->partition = partition::partition(impl->onnx, impl->recognition, impl->config);
-  if (impl->config.fallback == partition::Fallback::error && !impl->partition.unclaimed.empty()) {
-    fail(ErrorKind::unsupported, impl->partition.unclaimed.size(),
-         " nodes are not claimed by the IPU and fallback is \"error\":", impl->list_unclaimed());
-  }
-  return impl;
+  partition::Config config = partition::resolve_config(options);
+  auto file = std::make_shared<ModelFile>();
+  file->path = path;
+  file->onnx = frontend::import_model(bytes, path.empty() ? "the model" : path, directory);
+  give_each_reader_its_dequantize(file->onnx);
+  file->recognition = frontend::recognise(file->onnx);
+  return std::make_shared<const Model::Impl>(std::move(file), std::move(config));
 }
 
 }  // namespace
@@ -40,6 +35,18 @@ std::vector<TensorDesc> describe(const frontend::OnnxGraph& graph, const std::ve
     out.push_back({name, std::string(ir::name(info.dtype)), info.shape});
   }
   return out;
+}
+
+Model::Impl::Impl(std::shared_ptr<const ModelFile> read, partition::Config chosen)
+    : file(std::move(read)),
+      onnx(file->onnx),
+      recognition(file->recognition),
+      config(std::move(chosen)),
+      partition(partition::partition(onnx, recognition, config)) {
+  if (config.fallback == partition::Fallback::error && !partition.unclaimed.empty()) {
+    fail(ErrorKind::unsupported, partition.unclaimed.size(),
+         " nodes are not claimed by the IPU and fallback is \"error\":", list_unclaimed());
+  }
 }
 
 std::string Model::Impl::list_unclaimed() const {
@@ -69,6 +76,10 @@ Model Model::from_bytes(const void* data, std::size_t size, const Options& optio
     if (data == nullptr && size != 0) fail(ErrorKind::invalid_argument, "from_bytes: data is null");
     return Model(load({static_cast<const std::byte*>(data), size}, "", "", options));
   });
+}
+
+Model Model::with_options(const Options& options) const {
+  return guarded([&] { return Model(std::make_shared<const Impl>(impl_->file, partition::resolve_config(options))); });
 }
 
 std::vector<TensorDesc> Model::inputs() const { return describe(impl_->onnx, impl_->onnx.inputs); }

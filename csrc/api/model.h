@@ -15,11 +15,20 @@
 
 namespace vaip {
 
-struct Model::Impl {
-  std::string source;  // the file, or "" for bytes
-  partition::Config config;
+// A model as it was read: what it is whatever the options say.
+struct ModelFile {
+  std::string path;  // "" for bytes
   frontend::OnnxGraph onnx;
   frontend::Recognition recognition;
+};
+
+struct Model::Impl {
+  Impl(std::shared_ptr<const ModelFile> read, partition::Config chosen);
+
+  std::shared_ptr<const ModelFile> file;
+  const frontend::OnnxGraph& onnx;  // of `file`
+  const frontend::Recognition& recognition;
+  partition::Config config;
   partition::Partition partition;
 
   bool wholly_claimed() const { return partition.unclaimed.empty() && partition.clusters.size() == 1; }

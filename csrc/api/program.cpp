@@ -7,8 +7,7 @@
 #include "api/guard.h"
 #include "api/model.h"
 #include "base/error.h"
-#include "device/device.h"
-#include "device/stack.h"
+#include "partition/device_choice.h"
 
 namespace vaip {
 namespace {
@@ -84,14 +83,19 @@ double milliseconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
 
-std::shared_ptr<const Program::Impl> compile_model(std::shared_ptr<const Model::Impl> model, const Shapes& given) {
+// What a program is made for: running the model, or saying only what it would take.
+enum class Purpose : std::uint8_t { run, predict };
+
+std::shared_ptr<const Program::Impl> compile_model(std::shared_ptr<const Model::Impl> model, const Shapes& given,
+                                                   Purpose purpose) {
   const partition::Config& config = model->config;
   const Shapes shapes = input_shapes_of(*model, given);
-  const compiler::CompileOptions target = {device::load(config.device), device::load_stack(config.stack), config.rows,
-                                           config.columns, config.mode};
+  const auto device = partition::device_of(config);
+  const compiler::CompileOptions target = {device, partition::stack_of(config, *device), config.rows, config.columns,
+                                           config.mode};
   auto impl = std::make_shared<Program::Impl>();
   impl->report = report::start_report(model->onnx, model->partition, config);
-  impl->report.model = model->source;
+  impl->report.model = model->file->path;
   impl->inputs = model_inputs(*model, shapes);
   impl->outputs = describe(model->onnx, model->onnx.outputs);
   for (std::size_t i = 0; i < model->partition.clusters.size(); ++i) {
@@ -103,7 +107,7 @@ std::shared_ptr<const Program::Impl> compile_model(std::shared_ptr<const Model::
     entry.name = detail::concat("vaip_", i);
     entry.input_shapes = whole ? shapes : cluster_shapes(*model, shapes, graph);
     compiler::Program program = compiler::compile(ir::bind_shapes(graph, entry.input_shapes), target);
-    if (whole) {
+    if (whole && purpose == Purpose::run) {
       impl->executor.emplace(program.graph, runtime::ExecutorOptions{config.num_threads});
       entry.arena_bytes = impl->executor->arena_bytes();
       entry.packed_weight_bytes = impl->executor->packed_weight_bytes();
@@ -125,10 +129,14 @@ Program Model::compile(const std::vector<std::vector<std::int64_t>>& input_shape
     if (!impl_->config.trace_file.empty()) {
       fail(ErrorKind::unsupported, "compile: only sessions of onnxruntime write a trace_file; unset it");
     }
-    Program program(compile_model(impl_, input_shapes));
+    Program program(compile_model(impl_, input_shapes, Purpose::run));
     if (!impl_->config.report_file.empty()) report::write_file(impl_->config.report_file, program.report_json());
     return program;
   });
+}
+
+std::string Model::predict_json(const std::vector<std::vector<std::int64_t>>& input_shapes) const {
+  return guarded([&] { return report::to_json(compile_model(impl_, input_shapes, Purpose::predict)->report); });
 }
 
 Program::Program(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}

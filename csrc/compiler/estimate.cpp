@@ -3,38 +3,57 @@
 #include <vector>
 
 #include "base/error.h"
+#include "compiler/estimate_elements.h"
+#include "compiler/query_stack.h"
+#include "sim/simulate.h"
 
 namespace vaip::compiler {
+namespace {
+
+void check(const GemmQuery& query) {
+  const auto range = [](const char* field, std::int64_t value, std::int64_t lowest, std::int64_t highest) {
+    check_range("estimate_gemm", field, value, lowest, highest);
+  };
+  range("M", query.M, 0, kLargestExtent);
+  range("K", query.K, 0, kLargestExtent);
+  range("N", query.N, 0, kLargestExtent);
+  range("batch", query.batch, 1, 1 << 16);
+  if (query.tile) {
+    range("tile.m", query.tile->m, 1, kLargestExtent);
+    range("tile.k", query.tile->k, 1, kLargestExtent);
+    range("tile.n", query.tile->n, 1, kLargestExtent);
+  }
+  if (query.l2_depth) range("l2_depth", *query.l2_depth, 1, kLargestExtent);
+  if (query.c_buffers) range("c_buffers", *query.c_buffers, 1, 2);
+}
+
+}  // namespace
 
 sim::Timing estimate_gemm(const GemmQuery& query, const device::Device& device, const device::Stack& stack) {
-  const auto check = [](const char* what, std::int64_t value, std::int64_t lowest, std::int64_t highest) {
-    if (value < lowest || value > highest)
-      fail(ErrorKind::invalid_argument, "estimate_gemm: ", what, " is ", value, "; expected ", lowest, " to ", highest);
-  };
-  constexpr std::int64_t kLargest = std::int64_t{1} << 20;  // products of three still fit 64 bits
-  check("M", query.M, 0, kLargest);
-  check("K", query.K, 0, kLargest);
-  check("N", query.N, 0, kLargest);
-  if (query.tile) {
-    check("tile.m", query.tile->m, 1, kLargest);
-    check("tile.k", query.tile->k, 1, kLargest);
-    check("tile.n", query.tile->n, 1, kLargest);
-  }
-  if (query.c_buffers) check("c_buffers", *query.c_buffers, 1, 2);
+  check(query);
+  QueryStack adjusted(device, stack);
+  adjusted.use_matmul(query.kernel, query.a, query.b);
+  if (!query.host_call) adjusted.leave_out_host_call();
+  device::Profile::Dataflow& flow = adjusted.profile().dataflow;
+  if (query.l2_depth) flow.staged_run_bytes = device::bytes(query.a, *query.l2_depth);
+  if (query.partial_sums)
+    flow.partial_sum_bytes = *query.partial_sums == query.out ? 0 : device::bytes(*query.partial_sums, 1);
 
-  const sim::Target target(device, stack);
+  const sim::Target target(device, adjusted.get());
   const Region region = make_region(target, query.rows, query.columns);
   Contraction problem;
   problem.a = query.a;
   problem.b = query.b;
   problem.c = query.out;
+  problem.batch = query.batch;
   problem.horizontal = {query.M, query.M, 1, 1};
   problem.channels = query.K;
   problem.n = query.N;
-  problem.a_bytes = device::bytes(query.a, query.M * query.K);
-  problem.b_bytes = device::bytes(query.b, query.K * query.N);
-  problem.c_bytes = device::bytes(query.out, query.M * query.N);
+  problem.a_bytes = query.batch * device::bytes(query.a, query.M * query.K);
+  problem.b_bytes = query.batch * device::bytes(query.b, query.K * query.N);
+  problem.c_bytes = query.batch * device::bytes(query.out, query.M * query.N);
   problem.b_row_major = query.b_layout == GemmQuery::Layout::row;
+  problem.c_column_major = query.c_layout == GemmQuery::Layout::column;
 
   std::optional<sim::LayerProgram> layer = map_contraction(problem, region, target, {query.tile, query.c_buffers});
   if (!layer) {
@@ -47,6 +66,43 @@ sim::Timing estimate_gemm(const GemmQuery& query, const device::Device& device, 
   layer->op = "MatMul";
   layer->name = detail::concat("gemm ", query.M, "x", query.K, "x", query.N);
   return sim::simulate(std::vector<sim::LayerProgram>{*std::move(layer)}, target, query.mode);
+}
+
+double estimate_kernel(const KernelQuery& query, const device::Device& device, const device::Stack& stack) {
+  check_range("estimate_kernel", "m", query.m, 1, kLargestExtent);
+  check_range("estimate_kernel", "k", query.k, 1, kLargestExtent);
+  check_range("estimate_kernel", "n", query.n, 1, kLargestExtent);
+  if (query.c_shares_a_bank)
+    fail(ErrorKind::unsupported,
+         "estimate_kernel: the kernel model does not place buffers in memory banks, so it cannot tell what C in a bank "
+         "of A or B costs");
+  QueryStack adjusted(device, stack);
+  sim::Kernel kernel;
+  kernel.a = query.a;
+  kernel.b = query.b;
+  kernel.c = query.out;
+  kernel.m = query.m;
+  kernel.k = query.k;
+  kernel.n = query.n;
+  switch (query.kind) {
+    case KernelQuery::Kind::matmul:
+      kernel.kind = sim::KernelKind::matmul;
+      adjusted.use_matmul(query.kernel, query.a, query.b);
+      break;
+    case KernelQuery::Kind::convolution:
+      kernel.kind = sim::KernelKind::convolution;
+      adjusted.use_convolution(query.kernel, query.a, query.b);
+      break;
+    case KernelQuery::Kind::element:
+      kernel.kind = sim::KernelKind::element;
+      kernel.function = find_element_op(query.op).function;
+      break;
+  }
+  if (query.accumulates && query.kind != KernelQuery::Kind::element) {
+    const std::int64_t of_stack = adjusted.profile().dataflow.partial_sum_bytes;
+    kernel.partial_sum_bytes = of_stack > 0 ? of_stack : device::bytes(query.out, 1);
+  }
+  return sim::KernelModel(kernel, device, adjusted.profile()).cycles(kernel).per_call;
 }
 
 }  // namespace vaip::compiler

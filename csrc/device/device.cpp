@@ -1,5 +1,6 @@
 #include "device/device.h"
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <functional>
@@ -9,6 +10,7 @@
 #include "base/error.h"
 #include "base/nearest.h"
 #include "device/document.h"
+#include "device/overrides.h"
 #include "embedded.h"
 
 namespace vaip::device {
@@ -52,7 +54,7 @@ const Library<Stack>& stacks() {
     const Library<Stack> plain = result;
     for (const auto& [name, stack] : plain) {
       const std::string origin = std::string(kStackFolder) + name + ".json";
-      for (const std::string& variant : stack->variants)
+      for (const auto& [variant, fields] : stack->variants)
         result[name + ":" + variant] = std::make_shared<const Stack>(
             read_stack(select_variant(json::parse(embedded::file(origin), origin), variant, origin), origin));
     }
@@ -83,7 +85,12 @@ bool is_path(const std::string& text) {
 }  // namespace
 
 std::vector<std::string> names() { return keys(devices()); }
-std::vector<std::string> stack_names() { return keys(stacks()); }
+std::vector<std::string> stack_names() {
+  std::vector<std::string> result = keys(stacks());
+  const auto is_variant = [](const std::string& name) { return name.find(':') != std::string::npos; };
+  result.erase(std::remove_if(result.begin(), result.end(), is_variant), result.end());
+  return result;
+}
 
 std::shared_ptr<const Device> load(const std::string& name_or_path) {
   if (is_path(name_or_path)) return std::make_shared<const Device>(read_device(json::load(name_or_path), name_or_path));
@@ -104,7 +111,7 @@ std::shared_ptr<const Stack> load_stack(const std::string& name_or_path) {
       return std::make_shared<const Stack>(read_stack(select_variant(json::load(path), variant, path), path));
   }
   const auto found = stacks().find(canonical(name_or_path));
-  if (found == stacks().end()) fail_unknown("stack", name_or_path, stack_names());
+  if (found == stacks().end()) fail_unknown("stack", name_or_path, keys(stacks()));
   return found->second;
 }
 
@@ -119,14 +126,36 @@ Stack stack_from_json(const std::string& text, const std::string& origin) {
   return read_stack(json::parse(text, origin), origin);
 }
 
-Device with_overrides(Device device, const std::map<std::string, std::string>& overrides) {
+Device with_overrides(Device device, const Overrides& overrides) {
   const std::string origin = "device " + device.name;
-  return read_device(override_fields(write(std::move(device)), overrides, origin), origin);
+  json::Value document = override_fields(write(std::move(device)), overrides, {origin, {}, ""}, device_schema());
+  // The shared cap never exceeds the sum of the directions: whoever lowers one of these means the cap to follow.
+  json::Value& dram = document.at("dram");
+  const double sum = dram.at("read_gbps").at("value").get<double>() + dram.at("write_gbps").at("value").get<double>();
+  if (overrides.count("dram.combined_gbps") == 0 && dram.at("combined_gbps").at("value").get<double>() > sum) {
+    dram.at("combined_gbps").at("value") = sum;
+    dram.at("combined_gbps").at("source") = "follows from an override: the sum of read_gbps and write_gbps";
+  }
+  return read_device(document, origin);
 }
 
-Stack with_overrides(Stack stack, const std::map<std::string, std::string>& overrides) {
+Stack with_overrides(Stack stack, const Overrides& overrides) {
   const std::string origin = "stack " + stack.name;
-  return read_stack(override_fields(write(std::move(stack)), overrides, origin), origin);
+  return read_stack(override_fields(write(std::move(stack)), overrides, {origin, {}, ""}, stack_schema()), origin);
+}
+
+Stack with_profile_overrides(Stack stack, const std::string& generation, const Overrides& overrides) {
+  (void)stack.profile(generation);  // there is one
+  const std::string origin = "stack " + stack.name + " (" + generation + ")";
+  const OverrideScope scope = {origin, {"generations", generation}, "stack."};
+  return read_stack(override_fields(write(std::move(stack)), overrides, scope, stack_schema()), origin);
+}
+
+std::vector<std::string> override_paths(const Device& device, const Stack& stack) {
+  std::vector<std::string> paths = field_paths(write(device));
+  for (const std::string& path : field_paths(write(stack).at("generations").at(device.generation)))
+    paths.push_back("stack." + path);
+  return paths;
 }
 
 const Profile& Stack::profile(const std::string& generation) const {

@@ -72,6 +72,10 @@ Device device_from_json(const std::string& text, const std::string& origin);  //
 // Fields by dotted path, e.g. {"dram.read_gbps": "30", "matmul.int8_int8.macs_per_cycle": "128"}.
 Device with_overrides(Device device, const std::map<std::string, std::string>& overrides);
 
+// Paths of everything that can be overridden on this device running this stack; those of the stack's profile for the
+// device's generation begin with "stack.".
+std::vector<std::string> override_paths(const Device& device, const Stack& stack);
+
 // How the matrix unit multiplies a pair of operand formats: as they are, or widened to a pair that it knows.
 struct MatmulChoice {
   Format a, b;  // as multiplied

@@ -1,15 +1,10 @@
 #include "device/document.h"
 
-#include <algorithm>
-#include <cmath>
-#include <cstdlib>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "base/error.h"
 #include "base/json_schema.h"
-#include "base/nearest.h"
 #include "device/fields.h"
 #include "embedded.h"
 
@@ -112,18 +107,6 @@ class Writer final : public FieldVisitor {
   const Sources& sources_;
 };
 
-const json::Schema& device_schema() {
-  static const json::Schema schema(json::parse(embedded::file("csrc/device/device.schema.json"), "device.schema.json"),
-                                   "device.schema.json");
-  return schema;
-}
-
-const json::Schema& stack_schema() {
-  static const json::Schema schema(json::parse(embedded::file("csrc/device/stack.schema.json"), "stack.schema.json"),
-                                   "stack.schema.json");
-  return schema;
-}
-
 template <typename T>
 T read(const Value& document, const std::string& origin, const json::Schema& schema) {
   schema.validate(document, origin);
@@ -141,44 +124,19 @@ Value write_document(T& described) {
   return document;
 }
 
-// What the text means for a field that holds `old`: a flag stays a flag, a number a number.
-Value parse_override(const Value& old, const std::string& text, const std::string& path, const std::string& origin) {
-  if (old.is_boolean()) {
-    if (text == "true" || text == "1") return true;
-    if (text == "false" || text == "0") return false;
-    fail(ErrorKind::invalid_config, origin, ": override ", path, "=", text, ": expected true or false");
-  }
-  char* end = nullptr;
-  const double value = std::strtod(text.c_str(), &end);
-  if (text.empty() || end != text.c_str() + text.size() || !std::isfinite(value))
-    fail(ErrorKind::invalid_config, origin, ": override ", path, "=", text, ": expected a number");
-  const bool integral =
-      value >= -9e15 && value <= 9e15 && value == static_cast<double>(static_cast<std::int64_t>(value));
-  return integral ? Value(static_cast<std::int64_t>(value)) : Value(value);
-}
-
-// The number or flag at a dotted path.
-Value& quantity_at(Value& document, const std::string& path, const std::string& origin) {
-  Value* field = &document;
-  for (std::size_t start = 0; start <= path.size();) {
-    const std::size_t dot = std::min(path.find('.', start), path.size());
-    const std::string key = path.substr(start, dot - start);
-    start = dot + 1;
-    if (!field->is_object() || !field->contains(key) || field->contains("value")) {
-      std::vector<std::string> known;
-      if (field->is_object() && !field->contains("value"))
-        for (const auto& item : field->items()) known.push_back(item.key());
-      fail(ErrorKind::invalid_config, origin, ": override ", path, ": no field '", key, "' there",
-           did_you_mean(key, known), known.empty() ? "" : "; known: ", join(known));
-    }
-    field = &field->at(key);
-  }
-  if (!field->is_object() || !field->contains("value"))
-    fail(ErrorKind::invalid_config, origin, ": override ", path, ": only numbers and flags can be overridden");
-  return *field;
-}
-
 }  // namespace
+
+const json::Schema& device_schema() {
+  static const json::Schema schema(json::parse(embedded::file("csrc/device/device.schema.json"), "device.schema.json"),
+                                   "device.schema.json");
+  return schema;
+}
+
+const json::Schema& stack_schema() {
+  static const json::Schema schema(json::parse(embedded::file("csrc/device/stack.schema.json"), "stack.schema.json"),
+                                   "stack.schema.json");
+  return schema;
+}
 
 Device read_device(const Value& document, const std::string& origin) {
   Device device = read<Device>(document, origin, device_schema());
@@ -190,7 +148,10 @@ Device read_device(const Value& document, const std::string& origin) {
 Stack read_stack(const Value& document, const std::string& origin) {
   Stack stack = read<Stack>(document, origin, stack_schema());
   if (const auto variants = document.find("variants"); variants != document.end())
-    for (const auto& item : variants->items()) stack.variants.push_back(item.key());
+    for (const auto& variant : variants->items())
+      for (const auto& field : variant.value().items())
+        stack.variants[variant.key()][field.key()] = {field.value().at("value").dump(),
+                                                      field.value().at("source").get<std::string>()};
   for (const auto& [generation, profile] : stack.generations) {
     const std::string kernels = json::child("/generations", generation) + "/kernels";
     if (profile.kernels.matmul.count("default") == 0)
@@ -204,32 +165,11 @@ Stack read_stack(const Value& document, const std::string& origin) {
 }
 
 Value write(Device device) { return write_document(device); }
-Value write(Stack stack) { return write_document(stack); }
-
-Value override_fields(Value document, const std::map<std::string, std::string>& overrides, const std::string& origin) {
-  for (const auto& [path, text] : overrides) {
-    Value& field = quantity_at(document, path, origin);
-    field.at("value") = parse_override(field.at("value"), text, path, origin);
-    field.at("source") = "override";
-  }
-  return document;
-}
-
-Value select_variant(Value document, const std::string& variant, const std::string& origin) {
-  const Value variants = document.value("variants", Value::object());
-  if (!variants.contains(variant)) {
-    std::vector<std::string> known;
-    for (const auto& item : variants.items()) known.push_back(item.key());
-    fail(ErrorKind::invalid_config, origin, ": no variant '", variant, "'", did_you_mean(variant, known),
-         known.empty() ? "; the stack has none" : "; it has ", join(known));
-  }
-  document.erase("variants");
-  for (const auto& item : variants.at(variant).items()) {
-    Value& field = quantity_at(document, item.key(), origin + ": variant " + variant);
-    field["value"] = item.value().at("value");
-    field["source"] = item.value().at("source");
-  }
-  document["name"] = document.at("name").get<std::string>() + ":" + variant;
+Value write(Stack stack) {
+  Value document = write_document(stack);
+  for (const auto& [variant, fields] : stack.variants)
+    for (const auto& [path, field] : fields)
+      document["variants"][variant][path] = {{"value", Value::parse(field.value)}, {"source", field.source}};
   return document;
 }
 

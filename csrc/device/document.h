@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/json.h"
+#include "base/json_schema.h"
 #include "device/device.h"
 
 namespace vaip::device {
@@ -13,14 +14,11 @@ namespace vaip::device {
 Device read_device(const json::Value& document, const std::string& origin);
 Stack read_stack(const json::Value& document, const std::string& origin);
 
-// A stack's document with the fields of one of its variants in place. Throws Error(invalid_config) for an unknown one.
-json::Value select_variant(json::Value document, const std::string& variant, const std::string& origin);
-
 json::Value write(Device device);
 json::Value write(Stack stack);
 
-// The document with the numbers and flags at dotted paths replaced; their source becomes "override".
-json::Value override_fields(json::Value document, const std::map<std::string, std::string>& overrides,
-                            const std::string& origin);
+// What device and stack documents are held to: device.schema.json, stack.schema.json.
+const json::Schema& device_schema();
+const json::Schema& stack_schema();
 
 }  // namespace vaip::device

@@ -52,6 +52,10 @@ void visit_profile(FieldVisitor& v, Profile& p) {
     v.number("step_overhead_cycles", p.dataflow.step_overhead_cycles, "cycles");
     v.flag("activations_in_l2", p.dataflow.activations_in_l2);
     v.number("activation_share", p.dataflow.activation_share, "fraction");
+    v.flag("b_resident", p.dataflow.b_resident);
+    v.integer("tile_m", p.dataflow.tile_m, "count");
+    v.integer("tile_k", p.dataflow.tile_k, "count");
+    v.integer("tile_n", p.dataflow.tile_n, "count");
     v.integer("c_buffers", p.dataflow.c_buffers, "count");
     v.integer("partial_sum_bytes", p.dataflow.partial_sum_bytes, "bytes");
     v.integer("staged_run_bytes", p.dataflow.staged_run_bytes, "bytes");

@@ -37,10 +37,12 @@ struct Profile {
                                    // N over the columns, A and B streamed again for each block
     bool m_over_columns = false;   // streaming dataflow: M over the columns and N over the rows instead
     bool pipelined_blocks = true;  // streaming dataflow: a block of output tiles is filled while the one before drains
-    double step_overhead_cycles = 0;     // of a core, between two kernel calls: handing buffers over
-    bool activations_in_l2 = false;      // between layers, where they fit
-    double activation_share = 0;         // of L2 that they may take
-    std::int64_t c_buffers = 1;          // of the output tile in a core
+    double step_overhead_cycles = 0;  // of a core, between two kernel calls: handing buffers over
+    bool activations_in_l2 = false;   // between layers, where they fit
+    double activation_share = 0;      // of L2 that they may take
+    bool b_resident = false;  // streaming dataflow: B is read once, its panel stays in L2 for every row of blocks
+    std::int64_t tile_m = 0, tile_k = 0, tile_n = 0;  // of every plain product; 0: the fastest that fits
+    std::int64_t c_buffers = 1;                       // of the output tile in a core
     std::int64_t partial_sum_bytes = 0;  // of an output element between two steps over K; 0: the output's own type
     std::int64_t staged_run_bytes = 0;   // depth over K that L2 stages: contiguous bytes read from DDR; 0: one tile
     std::int64_t rows = 0, columns = 0;  // of the array that the stack's overlay uses; 0: all
@@ -57,17 +59,28 @@ struct Profile {
 struct Stack {
   std::string name, description;
   std::map<std::string, Profile> generations;  // by Device::generation
-  std::vector<std::string> variants;           // "stack:variant" loads one: other kernels, another way to move tiles
+  // Other ways to use the stack: "stack:variant" loads one with these fields, by dotted path, in place.
+  struct Field {
+    std::string value;  // JSON: a number or a flag
+    std::string source;
+  };
+  std::map<std::string, std::map<std::string, Field>> variants;
 
   std::map<std::string, std::string> sources;  // dotted path of a field -> where its number comes from
 
   const Profile& profile(const std::string& generation) const;  // throws Error(invalid_config) when there is none
 };
 
-std::vector<std::string> stack_names();
-std::shared_ptr<const Stack> load_stack(const std::string& name_or_path);  // errors as device::load
+std::vector<std::string> stack_names();  // of the stacks that come with VAIP, without their variants
+// A name, "name:variant", or the path of a stack file, with or without ":variant". Errors as device::load.
+std::shared_ptr<const Stack> load_stack(const std::string& name_or_path);
 std::string to_json(const Stack& stack);
 Stack stack_from_json(const std::string& text, const std::string& origin);
 Stack with_overrides(Stack stack, const std::map<std::string, std::string>& overrides);
+
+// The same with paths inside the profile of a generation, {"dispatch.layer_us": "10"}; errors call it
+// "stack.dispatch.layer_us", as the command line does.
+Stack with_profile_overrides(Stack stack, const std::string& generation,
+                             const std::map<std::string, std::string>& overrides);
 
 }  // namespace vaip::device

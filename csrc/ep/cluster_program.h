@@ -15,7 +15,7 @@
 #include "device/device.h"
 #include "ir/graph.h"
 #include "runtime/executor.h"
-#include "sim/timing.h"
+#include "sim/simulate.h"
 
 namespace vaip::ep {
 

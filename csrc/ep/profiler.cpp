@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <utility>
 
@@ -23,8 +24,8 @@ std::vector<Profiler*>& watching() {
 
 std::string decimal(double value) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.6g", value);
-  return text;
+  const auto end = std::to_chars(text, text + sizeof text, value, std::chars_format::fixed, 3).ptr;
+  return std::string(text, end);
 }
 
 }  // namespace
@@ -86,17 +87,18 @@ void Profiler::write_run(const Run& run, double start_us, OrtProfilingEventsCont
   const sim::Timing& timing = run.program->timing;
   for (const sim::LayerTiming& layer : timing.layers) {
     const double us_per_cycle = 1.0 / (timing.clock_ghz * 1e3);
-    const std::array<const char*, 8> keys = {"op_name", "provider", "device", "cluster",
-                                             "cycles",  "bound",    "macs",   "ddr_bytes"};
-    const std::array<std::string, 8> values = {layer.op,
+    const std::array<const char*, 9> keys = {"op_name", "provider", "device", "cluster",  "cycles",
+                                             "us",      "bound",    "macs",   "ddr_bytes"};
+    const std::array<std::string, 9> values = {layer.op,
                                                "VitisAIEP",
                                                timing.device,
                                                run.cluster,
                                                decimal(layer.cycles),
+                                               decimal(layer.cycles * us_per_cycle),
                                                std::string(sim::name(layer.bound)),
                                                std::to_string(layer.macs),
                                                std::to_string(layer.ddr_read_bytes + layer.ddr_write_bytes)};
-    std::array<const char*, 8> texts{};
+    std::array<const char*, 9> texts{};
     std::transform(values.begin(), values.end(), texts.begin(), [](const std::string& value) { return value.c_str(); });
     OrtProfilingEvent* event = nullptr;
     ort::check(ort::ep_api().CreateProfilingEvent(

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "base/error.h"
-#include "device/device.h"
 #include "ep/compiled_node.h"
 #include "ep/factory.h"
 #include "ep/options.h"
@@ -15,6 +14,7 @@
 #include "frontend/ort_import.h"
 #include "frontend/recognise.h"
 #include "ort/status.h"
+#include "partition/device_choice.h"
 #include "partition/partition.h"
 
 namespace vaip::ep {
@@ -69,8 +69,8 @@ std::string unclaimed_lines(const std::vector<report::NodeEntry>& nodes) {
 
 Target make_target(const partition::Config& config) {
   Target target;
-  target.device = device::load(config.device);
-  target.stack = device::load_stack(config.stack);
+  target.device = partition::device_of(config);
+  target.stack = partition::stack_of(config, *target.device);
   target.rows = config.rows;
   target.columns = config.columns;
   target.mode = config.mode;

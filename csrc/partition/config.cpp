@@ -10,6 +10,7 @@
 #include "embedded.h"
 #include "partition/amd_sections.h"
 #include "partition/device_choice.h"
+#include "partition/overrides.h"
 #include "partition/settings.h"
 
 namespace vaip::partition {
@@ -131,6 +132,7 @@ Config resolve_config(const std::map<std::string, std::string>& options) {
   check_document(document);
   Settings settings;
   add_file_settings(document, settings);
+  merge_overrides(settings, session);
   for (const auto& [key, setting] : session) settings[key] = setting;
   const AmdSections amd =
       read_amd_sections(document, text_of(settings, "target"), target_opts_of(settings), packaged_defaults());

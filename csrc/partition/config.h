@@ -55,7 +55,9 @@ struct Config {
   std::string device = "strix";      // a device name or the path of a device file
   std::optional<int> rows, columns;  // the part of the array to use, where smaller than the device's
   std::string stack = "vitisai";     // a stack profile's name or path
-  int num_threads = 0;               // host threads; 0: the default of the runtime
+  // What-if: fields by dotted path -> JSON text, of the device and of the stack's profile for its generation.
+  std::map<std::string, std::string> device_overrides, stack_overrides;
+  int num_threads = 0;  // host threads; 0: the default of the runtime
 
   std::string cache_dir, cache_key;
   std::string report_file, trace_file;

@@ -5,8 +5,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "device/device.h"
-#include "device/stack.h"
+#include "partition/overrides.h"
 #include "partition/xclbin.h"
 
 namespace vaip::partition {
@@ -91,7 +90,13 @@ void limit(const Settings& settings, const char* key, std::int64_t available, co
 void choose_device(const Settings& settings, const AmdSections& amd, Config& config) {
   const Choice choice = choose(settings, amd, config);
   config.device = choice.device;
-  const auto device = load_for(choice.origin, [&] { return device::load(choice.device); });
+  load_for(choice.origin, [&] { return device::load(choice.device); });
+  const std::string overrides_origin =
+      find(settings, "overrides") != nullptr ? find(settings, "overrides")->origin : "";
+  const Overrides overrides = read_overrides(settings);
+  config.device_overrides = overrides.device;
+  config.stack_overrides = overrides.stack;
+  const auto device = load_for(overrides_origin, [&] { return device_of(config); });
   if (choice.overlay) {
     const auto family = device::load(choice.overlay->device);
     if (family->generation != device->generation || choice.overlay->columns > device->array.columns ||
@@ -110,6 +115,20 @@ void choose_device(const Settings& settings, const AmdSections& amd, Config& con
   if (const Setting* stack = find(settings, "stack")) config.stack = stack->value.get<std::string>();
   load_for(find(settings, "stack") != nullptr ? find(settings, "stack")->origin : "built-in defaults",
            [&] { return device::load_stack(config.stack)->profile(device->generation); });
+  load_for(overrides_origin, [&] { return stack_of(config, *device); });
+}
+
+std::shared_ptr<const device::Device> device_of(const Config& config) {
+  auto named = device::load(config.device);
+  if (config.device_overrides.empty()) return named;
+  return std::make_shared<const device::Device>(device::with_overrides(*named, config.device_overrides));
+}
+
+std::shared_ptr<const device::Stack> stack_of(const Config& config, const device::Device& device) {
+  auto named = device::load_stack(config.stack);
+  if (config.stack_overrides.empty()) return named;
+  return std::make_shared<const device::Stack>(
+      device::with_profile_overrides(*named, device.generation, config.stack_overrides));
 }
 
 }  // namespace vaip::partition

@@ -2,8 +2,10 @@
 #include <pybind11/stl.h>
 
 #include <map>
+#include <optional>
 #include <string>
 
+#include "base/json.h"
 #include "partition/config.h"
 #include "python/bindings.h"
 
@@ -17,8 +19,15 @@ void bind_configuration(py::module_& module) {
       "resolve_options",
       [](const std::map<std::string, std::string>& options) {
         const partition::Config config = partition::resolve_config(options);
-        return std::map<std::string, std::string>{
-            {"source", config.source}, {"target", config.target}, {"device", config.device}, {"stack", config.stack}};
+        const auto text = [](const std::optional<int>& limit) { return limit ? std::to_string(*limit) : std::string(); };
+        return std::map<std::string, std::string>{{"source", config.source},
+                                                  {"target", config.target},
+                                                  {"device", config.device},
+                                                  {"stack", config.stack},
+                                                  {"rows", text(config.rows)},
+                                                  {"columns", text(config.columns)},
+                                                  {"device_overrides", json::Value(config.device_overrides).dump()},
+                                                  {"stack_overrides", json::Value(config.stack_overrides).dump()}};
       },
       py::arg("options"), release_gil,
       "What the session options choose. Raises Error for an unknown option, a bad value or a bad file.");

@@ -23,6 +23,20 @@ void bind_devices(py::module_& module) {
       py::arg("name_or_path"), py::arg("overrides") = std::map<std::string, std::string>{}, release_gil,
       "The description, with fields replaced by dotted path: {'dram.read_gbps': '30'}.");
   module.def(
+      "override_device",
+      [](const std::string& text, const std::string& origin, const std::map<std::string, std::string>& overrides) {
+        return device::to_json(device::with_overrides(device::device_from_json(text, origin), overrides));
+      },
+      py::arg("text"), py::arg("origin"), py::arg("overrides"), release_gil,
+      "The description with fields replaced by dotted path; the values are JSON text.");
+  module.def(
+      "override_paths",
+      [](const std::string& device, const std::string& stack) {
+        return device::override_paths(*device::load(device), *device::load_stack(stack));
+      },
+      py::arg("device"), py::arg("stack"), release_gil,
+      "Dotted paths of all that can be overridden on the device with the stack; the stack's begin with 'stack.'.");
+  module.def(
       "check_device",
       [](const std::string& text, const std::string& origin) { (void)device::device_from_json(text, origin); },
       py::arg("text"), py::arg("origin"), release_gil, "Raises Error that names `origin` for a wrong description.");

@@ -119,6 +119,20 @@ void bind_model(py::module_& module) {
       .def("partition_json", [](const CompiledModel& self) { return self.model().partition_json(); })
       .def("run", &CompiledModel::run, py::arg("inputs"), "Outputs for one array per input, in the model's order.")
       .def(
+          "with_options",
+          [](const CompiledModel& self, const Options& options) {
+            const py::gil_scoped_release release;
+            return std::make_unique<CompiledModel>(self.model().with_options(options));
+          },
+          py::arg("options"), "The same model, not read again, with other options.")
+      .def(
+          "predict_json",
+          [](const CompiledModel& self, const std::vector<Shape>& shapes) {
+            const py::gil_scoped_release release;
+            return self.model().predict_json(shapes);
+          },
+          py::arg("input_shapes") = std::vector<Shape>{}, "As report_json, without preparing to run the model.")
+      .def(
           "latency_us",
           [](CompiledModel& self, const std::vector<Shape>& shapes) { return self.program(shapes).latency_us(); },
           py::arg("input_shapes") = std::vector<Shape>{}, "Predicted time on the device.")

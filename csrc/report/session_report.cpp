@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "device/device.h"
+#include "partition/device_choice.h"
 
 namespace vaip::report {
 namespace {
@@ -32,6 +33,7 @@ Json layer_json(const sim::LayerTiming& layer, double clock_ghz) {
       {"ddr_bytes", layer.ddr_read_bytes + layer.ddr_write_bytes},
       {"ddr_read_bytes", layer.ddr_read_bytes},
       {"ddr_write_bytes", layer.ddr_write_bytes},
+      {"shim_channels", {layer.shim_channels[0], layer.shim_channels[1]}},
       {"l2_to_l1_bytes", layer.l2_to_l1_bytes},
       {"l1_to_l2_bytes", layer.l1_to_l2_bytes},
       {"l1_bytes", layer.l1_bytes},
@@ -94,6 +96,12 @@ Totals totals_of(const std::vector<ClusterEntry>& clusters) {
   return out;
 }
 
+Json overrides_json(const std::map<std::string, std::string>& overrides) {
+  Json out = Json::object();
+  for (const auto& [path, value] : overrides) out[path] = Json::parse(value);
+  return out;
+}
+
 std::string name_of(const NodeEntry& node) {
   if (!node.name.empty()) return node.name;
   return node.op_type + "(" + (node.outputs.empty() ? "" : node.outputs.front()) + ")";
@@ -104,9 +112,11 @@ std::string name_of(const NodeEntry& node) {
 SessionReport start_report(const frontend::OnnxGraph& graph, const partition::Partition& partition,
                            const partition::Config& config) {
   SessionReport report;
-  const std::shared_ptr<const device::Device> device = device::load(config.device);
+  const std::shared_ptr<const device::Device> device = partition::device_of(config);
   report.device = device->name;
-  report.stack = config.stack;
+  report.stack = partition::stack_of(config, *device)->name;
+  report.overrides = config.device_overrides;
+  for (const auto& [path, value] : config.stack_overrides) report.overrides["stack." + path] = value;
   report.config_source = config.source;
   report.clock_ghz = device->clock_ghz;
   for (const frontend::Node& node : graph.nodes) {
@@ -131,6 +141,7 @@ std::string to_json(const SessionReport& report) {
       {"device", report.device},
       {"stack", report.stack},
       {"config", report.config_source},
+      {"overrides", overrides_json(report.overrides)},
       {"clock_ghz", report.clock_ghz},
       {"latency_ms", totals.latency_us / 1e3},
       {"ipu_cycles", std::llround(totals.cycles)},

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -32,7 +33,8 @@ struct SessionReport {
   std::uint64_t session_id = 0;
   std::string model;  // path, or "" when loaded from bytes
   std::string device, stack, config_source;
-  double clock_ghz = 0;  // of the device, also when nothing is claimed
+  std::map<std::string, std::string> overrides;  // of device and stack: dotted path -> JSON text of the value
+  double clock_ghz = 0;                          // of the device, also when nothing is claimed
   std::vector<NodeEntry> nodes;
   std::vector<ClusterEntry> clusters;
   std::vector<std::pair<std::string, frontend::TensorInfo>> shapes;  // name -> info, for AMD's shapeInfo
@@ -41,7 +43,7 @@ struct SessionReport {
 SessionReport start_report(const frontend::OnnxGraph& graph, const partition::Partition& partition,
                            const partition::Config& config);
 
-// `vaip run --json` of contracts without "host_ms"; adds "session_id", "stack", "config", "operators",
+// `vaip run --json` of contracts without "host_ms"; adds "session_id", "stack", "config", "overrides", "operators",
 // "clusters".
 std::string to_json(const SessionReport& report);
 

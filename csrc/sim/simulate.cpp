@@ -9,6 +9,7 @@
 namespace vaip::sim {
 namespace {
 
+std::int64_t channels(const Leg& leg) { return leg.bytes > 0 ? leg.channels : 0; }
 std::int64_t ddr_read_bytes(const LayerProgram& layer) { return layer.a.far.bytes + layer.b.far.bytes; }
 
 Bound busiest(const CostBreakdown& cost, double steady_cycles) {
@@ -68,6 +69,7 @@ LayerTiming time_layer(const LayerProgram& layer, const Target& target, Mode mod
   timing.array = {layer.rows, layer.columns};
   timing.ddr_read_bytes = ddr_read_bytes(layer);
   timing.ddr_write_bytes = layer.c.far.bytes;
+  timing.shim_channels = {channels(layer.a.far) + channels(layer.b.far), channels(layer.c.far)};
   timing.l2_to_l1_bytes = layer.a.near.bytes + layer.b.near.bytes;
   timing.l1_to_l2_bytes = layer.c.near.bytes;
   timing.l1_bytes = layer.l1_bytes;

@@ -35,6 +35,7 @@ struct LayerTiming {
   std::array<std::int64_t, 3> tile{};   // m, k, n of the kernel's tile (elements; 0 where it has no such dimension)
   std::array<std::int64_t, 2> array{};  // rows, columns in use
   std::int64_t ddr_read_bytes = 0, ddr_write_bytes = 0;
+  std::array<std::int64_t, 2> shim_channels{};  // in use: DDR -> array, array -> DDR
   std::int64_t l2_to_l1_bytes = 0, l1_to_l2_bytes = 0;
   std::int64_t l1_bytes = 0, l2_bytes = 0;  // peak occupancy of one core's and one column's memory
   std::int64_t dma_descriptors = 0, lock_operations = 0;

@@ -58,10 +58,13 @@ class VAIP_API Model {
  public:
   static Model from_file(const std::string& path, const Options& options = {});
   static Model from_bytes(const void* data, std::size_t size, const Options& options = {});
+  Model with_options(const Options& options) const;  // the same model, not read again
   std::vector<TensorDesc> inputs() const;
   std::vector<TensorDesc> outputs() const;
   std::string partition_json() const;  // {"nodes": {...}, "subgraphs": n, "unclaimed": [{name, op, reason}]}
   Program compile(const std::vector<std::vector<std::int64_t>>& input_shapes = {}) const;
+  // Program::report_json() of what compile() would make, without making what runs the model: many times faster.
+  std::string predict_json(const std::vector<std::vector<std::int64_t>>& input_shapes = {}) const;
   struct Impl;
 
  private:

@@ -13,10 +13,20 @@ from vaip._core import Error
 from vaip.description import Device, device, devices
 from vaip.registration import get_ep_name, get_ep_names, get_library_path, register, unregister
 from vaip.report import Layer, Report, Timing
-from vaip.simulation import estimate_gemm, reports, simulate
+from vaip.simulation import (
+    Convolution,
+    estimate_attention,
+    estimate_conv,
+    estimate_elements,
+    estimate_gemm,
+    estimate_kernel,
+    reports,
+    simulate,
+)
 
 __version__ = _version("vaip")
 __all__ = [
+    "Convolution",
     "Device",
     "Error",
     "Layer",
@@ -24,7 +34,11 @@ __all__ = [
     "Timing",
     "device",
     "devices",
+    "estimate_attention",
+    "estimate_conv",
+    "estimate_elements",
     "estimate_gemm",
+    "estimate_kernel",
     "get_ep_name",
     "get_ep_names",
     "get_library_path",

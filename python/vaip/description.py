@@ -6,11 +6,13 @@ import copy
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Self
 
 from vaip import _core
+from vaip.files import write_text
+from vaip.overrides import STACK_PREFIX, flatten, json_texts
 
 EDITED = "edited in Python"
 
@@ -123,13 +125,14 @@ class Device:
         _core.check_device(text, origin)
         document = json.loads(text)
         document.pop("$schema", None)
+        known = {f.name for f in dataclasses.fields(cls)}
         members: dict[str, Any] = {}
         for key, member in document.items():
             if key in _PARTS:
-                members[key] = _PARTS[key](**_values(member))
+                members[key] = _part(_PARTS[key], member)
             elif key == "matmul":
-                members[key] = {pair: MatmulRate(**_values(rate)) for pair, rate in member.items()}
-            else:
+                members[key] = {pair: _part(MatmulRate, rate) for pair, rate in member.items()}
+            elif key in known:
                 members[key] = member["value"] if isinstance(member, dict) else copy.copy(member)
         return cls(**members, _document=document)
 
@@ -138,7 +141,7 @@ class Device:
         text = json.dumps(self.to_dict(), indent=2)
         _core.check_device(text, f"device '{self.name}'")
         if path is not None:
-            Path(path).write_text(text + "\n", encoding="utf-8")
+            write_text(path, text + "\n")
         return text
 
     def to_dict(self) -> dict[str, Any]:
@@ -157,6 +160,21 @@ class Device:
             else:
                 document[key] = current
         return document
+
+    def with_overrides(self, overrides: Mapping[str, Any]) -> Self:
+        """A copy with fields replaced by dotted path ({"dram.read_gbps": 30}) or nested ({"dram": {"read_gbps": 30}}).
+
+        Raises vaip.Error that names the device, the field, the value and what the field takes.
+        """
+        flat = flatten(overrides)
+        for path in flat:
+            if path.startswith(STACK_PREFIX):
+                raise _core.Error(
+                    f"device {self.name}: {path} is a field of the software stack: "
+                    "give it as the session option 'overrides' or to estimate_gemm(overrides=...)"
+                )
+        origin = f"device {self.name}"
+        return self.from_json(_core.override_device(json.dumps(self.to_dict()), origin, json_texts(flat)), origin)
 
     @property
     def sources(self) -> dict[str, str]:
@@ -187,13 +205,15 @@ def device(name: str | os.PathLike[str]) -> Device:
     return Device.from_json(_core.device_json(os.fspath(name)), os.fspath(name))
 
 
-def _values(quantities: dict[str, Any]) -> dict[str, Any]:
-    return {key: quantity["value"] for key, quantity in quantities.items()}
+def _part(kind: type, quantities: dict[str, Any]) -> Any:
+    """Fields that the dataclass does not name stay in the device's document: to_dict() and overrides keep them."""
+    named = [f.name for f in dataclasses.fields(kind) if f.name in quantities]
+    return kind(**{name: quantities[name]["value"] for name in named})
 
 
 def _updated(quantities: dict[str, Any], values: dict[str, Any], units: dict[str, str] | None = None) -> dict[str, Any]:
     """Quantities with `values` in them. A value that differs is no longer what its source said."""
-    result = {}
+    result = dict(quantities)
     for key, value in values.items():
         quantity = quantities.get(key) or {"unit": (units or {})[key]}
         if "value" not in quantity or quantity["value"] != value:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from vaip import _core
 from vaip._core import Error
 from vaip.description import Device
+from vaip.overrides import flatten, to_json
 from vaip.registration import EP_NAME, get_library_path, import_onnxruntime, register
 from vaip.report import Report
 
@@ -108,14 +109,16 @@ def _provider_options(
     if threads:
         merged["num_threads"] = str(threads)
     for name, value in (options or {}).items():
-        merged[name] = (
-            str(int(value))
-            if isinstance(value, bool)
-            else os.fspath(value)
-            if isinstance(value, os.PathLike)
-            else str(value)
-        )
+        merged[name] = _option_text(value)
     return merged
+
+
+def _option_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, Mapping):  # overrides
+        return to_json(flatten(value))
+    return os.fspath(value) if isinstance(value, os.PathLike) else str(value)
 
 
 @contextmanager

@@ -59,6 +59,25 @@ std::string bytes_of(const std::string& path) {
 
 }  // namespace
 
+TEST(other_options_share_the_model) {
+  const vaip::Model strix = vaip::Model::from_file(kModels + "claimed.onnx");
+  const vaip::Model slow = strix.with_options(
+      {{"device", "phoenix"}, {"overrides", R"({"clock_ghz": 0.5, "stack.dispatch.layer_us": 99})"}});
+  const vaip::Model read_again = vaip::Model::from_file(
+      kModels + "claimed.onnx",
+      {{"device", "phoenix"}, {"overrides", R"({"clock_ghz": 0.5, "stack": {"dispatch": {"layer_us": 99}}})"}});
+  const Shapes shapes = {{1, 2, 2, 2}};
+  Json predicted = Json::parse(slow.predict_json(shapes)),
+       compiled = Json::parse(read_again.compile(shapes).report_json());
+  CHECK_EQ(predicted.at("device"), "phoenix");
+  CHECK_EQ(predicted.at("clock_ghz"), 0.5);
+  CHECK_EQ(predicted.at("overrides"), Json({{"clock_ghz", 0.5}, {"stack.dispatch.layer_us", 99}}));
+  CHECK_EQ(predicted.at("layers"), compiled.at("layers"));
+  CHECK_EQ(predicted.at("latency_ms"), compiled.at("latency_ms"));
+  CHECK_EQ(Json::parse(strix.predict_json(shapes)).at("device"), "strix");
+  CHECK_THROWS(strix.with_options({{"overrides", R"({"clock_ghz": 0})"}}), "override clock_ghz=0: expected a number");
+}
+
 TEST(a_claimed_model_runs_and_is_timed) {
   const vaip::Model model = vaip::Model::from_file(kModels + "claimed.onnx", {{"device", "strix"}});
   CHECK_EQ(model.inputs().at(0).name, "x");

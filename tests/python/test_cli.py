@@ -14,7 +14,7 @@ import pytest
 import vaip
 from conftest import CommandLine
 
-COMMANDS = ["demo", "run", "partition", "devices", "bench", "cmake-dir"]
+COMMANDS = ["demo", "run", "partition", "sweep", "devices", "bench", "cmake-dir"]
 
 
 class TestConventions:

@@ -203,6 +203,11 @@ class Mapper {
     a_staging.unit_tiles = b_staging.unit_tiles = staged;
     const std::int64_t a_panel = cores_m * a * calls * (m_rounds > 1 ? 2 : 1);
     const std::int64_t b_panel = b_streams * b * calls * (n_rounds > 1 ? 2 : 1);
+    if (flow_.b_resident && b_panel + a_l2 + c_l2 <= region_.l2_bytes) {
+      b_reads = 1;
+      b_l2 = b_panel;
+      b_staging = {1, calls * (n_rounds > 1 ? 2 : 1), calls, b_rounds};
+    }
     if (c.order == Order::a_stationary) {
       a_reads = 1;
       if (calls == 1) a_tiles = m_rounds;
@@ -304,8 +309,10 @@ class Mapper {
     set_pages(layer_.c.far, device::bytes(p_.c, p_.n), 0);
   }
 
-  // One shim channel per column and operand; all of them for the only operand that comes from DDR.
+  // One shim channel per column and operand; all of them for the only operand that comes from DDR. A dataflow that lays
+  // M over the columns spreads B's few streams over the memory tiles of all columns.
   std::int64_t input_channels(std::int64_t streams, bool other_in_l2) const {
+    if (flow_.m_over_columns) return region_.columns;
     const std::int64_t available =
         flow_.adaptive && other_in_l2 ? region_.columns * target_.device.shim.channels_in : region_.columns;
     return std::min(streams, available);
@@ -327,6 +334,10 @@ class Mapper {
   }
 
   std::int64_t c_run(const Candidate& c) const {
+    if (p_.c_column_major) {
+      const std::int64_t positions = c.tile_height * c.tile_width;
+      return positions >= p_.positions() ? c_tile(c) : device::bytes(p_.c, positions);
+    }
     if (c.n >= p_.n) return c_tile(c);
     if (!flow_.adaptive || p_.kind == sim::KernelKind::matmul) return device::bytes(p_.c, c.n);
     return device::bytes(p_.c, c.tile_width * (c.tile_width == p_.horizontal.output ? c.n : kChannelBlock));
@@ -369,7 +380,11 @@ std::optional<LayerProgram> map_contraction(const Contraction& problem, const Re
                                             const TileConstraint& constraint) {
   if (problem.macs() == 0) return LayerProgram{};
   Mapper mapper(problem, region, target, constraint);
-  return constraint.tile ? mapper.with_tile(*constraint.tile) : mapper.search();
+  if (constraint.tile) return mapper.with_tile(*constraint.tile);
+  const device::Profile::Dataflow& flow = target.profile.dataflow;
+  if (flow.tile_m > 0 && flow.tile_k > 0 && flow.tile_n > 0 && problem.window == 1 && problem.vertical.output == 1)
+    return mapper.with_tile({flow.tile_m, flow.tile_k, flow.tile_n});
+  return mapper.search();
 }
 
 }  // namespace vaip::compiler

@@ -37,6 +37,7 @@ struct Contraction {
   std::int64_t a_bytes = 0, b_bytes = 0, c_bytes = 0;  // whole tensors
   bool a_in_l2 = false, b_in_l2 = false, c_in_l2 = false;
   bool b_row_major = false;  // B as K rows of N; else packed (adaptive dataflow) or K contiguous (streaming dataflow)
+  bool c_column_major = false;  // C as N columns of M in DDR
   bool nonlinear_epilogue = false;
 
   std::int64_t positions() const { return images * vertical.output * horizontal.output; }

@@ -44,7 +44,7 @@ struct Keys {
   Key operator()(const HostWork& p) const { return {p.elements}; }
   Key operator()(const Contraction& p) const {
     Key result = key(p.kind, p.a, p.b, p.c, p.batch, p.images, p.window, p.channels, p.n, p.a_bytes, p.b_bytes,
-                     p.c_bytes, p.a_in_l2, p.b_in_l2, p.c_in_l2, p.b_row_major, p.nonlinear_epilogue);
+                     p.c_bytes, p.a_in_l2, p.b_in_l2, p.c_in_l2, p.b_row_major, p.c_column_major, p.nonlinear_epilogue);
     append(result, p.vertical);
     append(result, p.horizontal);
     return result;

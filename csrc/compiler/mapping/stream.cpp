@@ -36,13 +36,16 @@ std::optional<sim::LayerProgram> map_elements(const ElementStream& p, const Regi
   const std::int64_t rows = rows_used > 0 ? std::min(rows_used, region.rows) : region.rows;
   const std::int64_t most_cores = rows * region.columns;
   const Share a{p.a_bytes, p.elements}, b{p.b_bytes, p.elements}, c{p.c_bytes, p.elements};
+  // A stack with one kernel per program gives each operand one channel per column.
+  const bool adaptive = target.profile.dataflow.adaptive;
   const std::int64_t shim_in = region.columns * device.shim.channels_in;
 
   std::optional<sim::LayerProgram> best;
   double best_cycles = 0;
   constexpr std::int64_t kSmallest = 256, kLargest = 1 << 16;
   const std::int64_t row = std::min(p.row, p.elements);
-  for (std::int64_t wanted = kSmallest; wanted <= kLargest; wanted *= 2) {
+  const std::int64_t smallest = p.tile > 0 ? p.tile : kSmallest, largest = p.tile > 0 ? p.tile : kLargest;
+  for (std::int64_t wanted = smallest; wanted <= largest; wanted *= 2) {
     // Whole rows where they are needed together and fit; a longer row goes through the core twice, piece by piece.
     std::int64_t tile = std::min(wanted, p.elements);
     std::int64_t passes = 1;
@@ -61,6 +64,7 @@ std::optional<sim::LayerProgram> map_elements(const ElementStream& p, const Regi
     sim::LayerProgram layer;
     layer.kernel = p.kernel;
     layer.kernel.m = tile;
+    layer.kernel.rows = row > 1 ? std::max<std::int64_t>(1, tile / row) : 0;
     layer.blocks = ceil_div(tiles, cores) * passes;
     layer.steps = 1;
     layer.columns = std::min(region.columns, cores);
@@ -71,9 +75,13 @@ std::optional<sim::LayerProgram> map_elements(const ElementStream& p, const Regi
     set_operand(layer.b, p.kernel.b, b_tile, layer.blocks, cores);
     set_operand(layer.c, p.kernel.c, c_tile, layer.blocks, cores);
     const std::int64_t b_far = (p.b_bytes - p.b_from_l2) * passes;
-    set_far(layer.a.far, (p.a_bytes - p.a_from_l2) * passes, b_far > 0 ? shim_in - shim_in / 2 : shim_in);
+    set_far(layer.a.far, (p.a_bytes - p.a_from_l2) * passes,
+            b_far > 0  ? shim_in - shim_in / 2
+            : adaptive ? shim_in
+                       : region.columns);
     set_far(layer.b.far, b_far, std::max<std::int64_t>(1, shim_in / 2));
-    set_far(layer.c.far, p.c_in_l2 ? 0 : p.c_bytes, region.columns * device.shim.channels_out);
+    set_far(layer.c.far, p.c_in_l2 ? 0 : p.c_bytes,
+            adaptive ? region.columns * device.shim.channels_out : region.columns);
 
     const double cycles = sim::layer_cost(layer, model.cycles(layer.kernel), target).cycles;
     if (!best || cycles < best_cycles) {

@@ -15,6 +15,7 @@ struct ElementStream {
   std::int64_t a_bytes = 0, b_bytes = 0, c_bytes = 0;  // whole tensors
   std::int64_t a_from_l2 = 0, b_from_l2 = 0;           // of these, already in the memory tiles
   bool c_in_l2 = false;
+  std::int64_t tile = 0;  // elements per kernel call; 0: the mapping's choice
 };
 
 std::optional<sim::LayerProgram> map_elements(const ElementStream& problem, const Region& region,

@@ -5,22 +5,24 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 import vaip
 from vaip import _core
 from vaip.inputs import Arrays, load_array
+from vaip.overrides import Overrides, read_file, shown, to_json, value_of
 
 WIDTH_WITHOUT_TERMINAL = 120
 
 
-def _known_device(name: str | None) -> str | None:
+def known_device(name: str | None) -> str | None:
     if name is not None and not os.path.isfile(name):
         try:
             _core.device_json(name)
@@ -49,7 +51,7 @@ DeviceOption = Annotated[
     typer.Option(
         "--device",
         "-d",
-        callback=_known_device,
+        callback=known_device,
         show_default=False,
         help="A device's name (vaip devices) or the path of a device file. Default: the configuration's, or strix.",
     ),
@@ -74,8 +76,44 @@ ProviderOption = Annotated[
 ]
 
 
+SetOption = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        callback=_assignments,
+        help="What if: a field of the device (dram.read_gbps=30) or of the stack (stack.dispatch.layer_us=10).",
+    ),
+]
+SetFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--set-file",
+        exists=True,
+        dir_okay=False,
+        show_default=False,
+        help="Such fields from a JSON file, nested or with dotted paths; --set is stronger.",
+    ),
+]
+
+
 def options_from(texts: Sequence[str]) -> dict[str, str]:
     return dict(text.split("=", 1) for text in texts)
+
+
+def overrides_from(assignments: Sequence[str], file: Path | None = None) -> Overrides:
+    """What --set and --set-file say, by dotted path."""
+    overrides = read_file(file) if file is not None else {}
+    return overrides | {path: value_of(text) for path, text in options_from(assignments).items()}
+
+
+def options_with(overrides: Mapping[str, Any], options: Mapping[str, str]) -> dict[str, str]:
+    """Session options with the overrides among them."""
+    if not overrides:
+        return dict(options)
+    if "overrides" in options:
+        raise typer.BadParameter("--option overrides=... and --set exclude each other.", param_hint="'--option'")
+    return {**options, "overrides": to_json(overrides)}
 
 
 def dims_from(texts: Sequence[str]) -> dict[str, int]:
@@ -89,6 +127,11 @@ def dims_from(texts: Sequence[str]) -> dict[str, int]:
 
 def inputs_from(texts: Sequence[str]) -> Arrays:
     return {name: load_array(path) for name, path in options_from(texts).items()}
+
+
+def what_if(overrides: Mapping[str, Any]) -> list[RenderableType]:
+    """The line that tells a what-if result from that of the device as described; none without overrides."""
+    return [Text(f"What if: {shown(overrides)}", style="yellow")] if overrides else []
 
 
 class Output:

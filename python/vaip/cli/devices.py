@@ -13,28 +13,49 @@ from rich.text import Text
 
 import vaip
 from vaip import _core
-from vaip.cli.common import ConfigOption, DeviceOption, JsonOption, Output
+from vaip.cli.common import (
+    ConfigOption,
+    DeviceOption,
+    JsonOption,
+    Output,
+    SetFileOption,
+    SetOption,
+    overrides_from,
+    what_if,
+)
 from vaip.description import Device
+from vaip.overrides import read_texts
 
 
 def add_to(app: typer.Typer) -> None:
-    app.command("devices", epilog="Example: vaip devices --device strix --json > my_device.json")(devices)
+    app.command("devices", epilog="Example: vaip devices --device strix --set clock_ghz=1.0 --json > my_device.json")(
+        devices
+    )
 
 
-def devices(device: DeviceOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def devices(
+    device: DeviceOption = None,
+    config: ConfigOption = None,
+    assignments: SetOption = [],  # noqa: B006 (typer copies it)
+    set_file: SetFileOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """List the devices, or show one: every number with its unit and source.
 
     `--device NAME --json` prints a device file, to be edited and given to any command as --device.
     """
     output = Output(as_json)
+    overrides = overrides_from(assignments, set_file)
     if config is not None and device is None:
-        device = _core.resolve_options({"config_file": str(config)})["device"]
+        chosen_by_config = _core.resolve_options({"config_file": str(config)})
+        device = chosen_by_config["device"]
+        overrides = read_texts(chosen_by_config["device_overrides"]) | overrides
     if device is not None:
-        chosen = vaip.device(device)
-        output.result(chosen.to_dict(), _one(chosen))
+        chosen = vaip.device(device).with_overrides(overrides)
+        output.result(chosen.to_dict(), Group(*what_if(overrides), _one(chosen)))
         return
-    listed = [vaip.device(name) for name in vaip.devices()]
-    output.result({"devices": [_summary(each) for each in listed]}, _all(listed))
+    listed = [vaip.device(name).with_overrides(overrides) for name in vaip.devices()]
+    output.result({"devices": [_summary(each) for each in listed]}, Group(*what_if(overrides), _all(listed)))
 
 
 def _summary(device: Device) -> dict[str, Any]:

@@ -9,7 +9,20 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from vaip.cli.common import ConfigOption, DeviceOption, JsonOption, ModelArgument, Output, ProviderOption, options_from
+from vaip.cli.common import (
+    ConfigOption,
+    DeviceOption,
+    JsonOption,
+    ModelArgument,
+    Output,
+    ProviderOption,
+    SetFileOption,
+    SetOption,
+    options_from,
+    options_with,
+    overrides_from,
+    what_if,
+)
 from vaip.report import Report
 from vaip.report.render import partition_line, unclaimed_table
 from vaip.sessions import NpuSession
@@ -24,6 +37,8 @@ def partition(
     device: DeviceOption = None,
     config: ConfigOption = None,
     options: ProviderOption = [],  # noqa: B006 (typer copies it)
+    assignments: SetOption = [],  # noqa: B006
+    set_file: SetFileOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show which nodes run on the NPU, in which clusters, and why the others do not.
@@ -33,15 +48,20 @@ def partition(
     """
     output = Output(as_json)
     with output.working(f"Partitioning {model.name}"):
-        session = NpuSession(model, device=device, config=config, options=options_from(options))
+        provider_options = options_with(overrides_from(assignments, set_file), options_from(options))
+        session = NpuSession(model, device=device, config=config, options=provider_options)
         report = session.report()
     values = report.to_dict() | {"model": str(model)}
-    shown = ("model", "device", "config", "nodes", "operators", "subgraphs", "clusters", "unclaimed")
+    shown = ("model", "device", "config", "overrides", "nodes", "operators", "subgraphs", "clusters", "unclaimed")
     output.result({key: values[key] for key in shown}, _shown(report))
 
 
 def _shown(report: Report) -> RenderableType:
-    parts: list[RenderableType] = [Text(f"{report.device}: {partition_line(report)}"), _operators(report)]
+    parts: list[RenderableType] = [
+        *what_if(report.details.get("overrides", {})),
+        Text(f"{report.device}: {partition_line(report)}"),
+        _operators(report),
+    ]
     if report.clusters:
         parts.append(_clusters(report))
     if report.unclaimed:

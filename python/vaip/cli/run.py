@@ -22,10 +22,15 @@ from vaip.cli.common import (
     Output,
     ProviderOption,
     SeedOption,
+    SetFileOption,
+    SetOption,
     ThreadsOption,
     dims_from,
     inputs_from,
     options_from,
+    options_with,
+    overrides_from,
+    what_if,
 )
 from vaip.cli.timing import RunTimes, timed_run
 from vaip.inputs import make_inputs
@@ -33,7 +38,9 @@ from vaip.sessions import NpuSession
 
 
 def add_to(app: typer.Typer) -> None:
-    app.command("run", epilog="Example: vaip run model.onnx --device strix --runs 20 --trace trace.json")(run)
+    app.command("run", epilog="Example: vaip run model.onnx --device strix --set dram.read_gbps=30 --trace trace.json")(
+        run
+    )
 
 
 def run(
@@ -46,6 +53,8 @@ def run(
     inputs: InputOption = [],  # noqa: B006 (typer copies it)
     dims: DimOption = [],  # noqa: B006
     options: ProviderOption = [],  # noqa: B006
+    assignments: SetOption = [],  # noqa: B006
+    set_file: SetFileOption = None,
     trace: Annotated[Path | None, typer.Option(help="Write a timeline for chrome://tracing or Perfetto.")] = None,
     output_dir: Annotated[Path | None, typer.Option(help="Write each output as a .npy file here.")] = None,
     as_json: JsonOption = False,
@@ -55,7 +64,9 @@ def run(
     Inputs that are not given are random, by the model's declared types and shapes.
     """
     output = Output(as_json)
-    sizes, given, provider_options = dims_from(dims), inputs_from(inputs), options_from(options)
+    sizes, given = dims_from(dims), inputs_from(inputs)
+    overrides = overrides_from(assignments, set_file)
+    provider_options = options_with(overrides, options_from(options))
     with output.working(f"Running {model.name}"):
         start = time.perf_counter()
         session = NpuSession(model, device=device, config=config, options=provider_options, threads=threads)
@@ -67,6 +78,7 @@ def run(
     host_ms = {"session_load": load_ms, "run_median": times.median_ms, "run_min": times.min_ms, "run_p95": times.p95_ms}
     values: dict[str, Any] = report.to_dict() | {"model": str(model), "host_ms": host_ms}
     shown: list[RenderableType] = [
+        *what_if(values["overrides"]),
         report,
         Text(f"On this host: load {load_ms:.1f} ms, run {times.median_ms:.2f} ms (median of {runs})"),
     ]

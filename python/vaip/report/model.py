@@ -7,8 +7,9 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+
+from vaip.files import write_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -113,7 +114,7 @@ class _Document(_Record):
         """The record as JSON text; also written to `path` where one is given."""
         text = json.dumps(self.to_dict(), indent=2)
         if path is not None:
-            Path(path).write_text(text + "\n", encoding="utf-8")
+            write_text(path, text + "\n")
         return text
 
     def trace(self, path: str | os.PathLike[str]) -> None:
@@ -122,7 +123,7 @@ class _Document(_Record):
 
         events = trace_events(self.device, self.clock_ghz, self._programs())
         text = json.dumps({"displayTimeUnit": "ns", "traceEvents": events})
-        Path(path).write_text(text + "\n", encoding="utf-8")
+        write_text(path, text + "\n")
 
     def _programs(self) -> list[tuple[float, list[Layer]]]:
         """Duration in microseconds and layers of each program, in the order in which they run."""
