@@ -14,8 +14,7 @@ DramShare::DramShare(const ShimWork& a, const ShimWork& b, const ShimWork& c, co
     if (work.tasks == 0) continue;
     const double miss = work.miss_cycles / work.dram_bytes;
     const bool reads = i < 2;
-    asked_[i] = {work.channels,
-                 work.dram_bytes / work.data_cycles,
+    asked_[i] = {work.dram_bytes / work.data_cycles,
                  {reads ? read + miss : miss, reads ? miss : write + miss, combined + miss},
                  work.data_cycles};
   }
@@ -30,33 +29,35 @@ DramShare::Speeds DramShare::speeds(const std::array<bool, 3>& at_work) const {
   }
   if (*std::max_element(used.begin(), used.end()) <= 1) return result;
 
-  // The rate of each channel rises until it has what it asks for, or one of its limits is reached.
+  // The progress of each (its share of its leg, per cycle) rises until its channels are at full speed, or one of its
+  // limits is reached.
   std::array<bool, 3> rising{};
   for (std::size_t i = 0; i < asked_.size(); ++i) rising[i] = at_work[i] && asked_[i].bytes > 0;
   std::array<double, kLimits> left;
   left.fill(1);
-  double rate = 0;
+  double progress = 0;
   while (std::find(rising.begin(), rising.end(), true) != rising.end()) {
     double step = 0;
-    std::array<double, kLimits> per_rate{};
+    std::array<double, kLimits> per_progress{};
     for (std::size_t i = 0; i < asked_.size(); ++i) {
       if (!rising[i]) continue;
-      const double missing = asked_[i].bytes / asked_[i].channels - rate;
+      const double missing = 1 / asked_[i].cycles - progress;
       step = step == 0 ? missing : std::min(step, missing);
-      for (std::size_t l = 0; l < kLimits; ++l) per_rate[l] += asked_[i].channels * asked_[i].per_byte[l];
+      for (std::size_t l = 0; l < kLimits; ++l)
+        per_progress[l] += asked_[i].cycles * asked_[i].bytes * asked_[i].per_byte[l];
     }
     std::array<bool, kLimits> reached{};  // the last one that shortens the step
     for (std::size_t l = 0; l < kLimits; ++l) {
-      if (per_rate[l] * step <= left[l]) continue;
-      step = left[l] / per_rate[l];
+      if (per_progress[l] * step <= left[l]) continue;
+      step = left[l] / per_progress[l];
       reached.fill(false);
       reached[l] = true;
     }
-    rate += step;
-    for (std::size_t l = 0; l < kLimits; ++l) left[l] = std::max(0.0, left[l] - per_rate[l] * step);
+    progress += step;
+    for (std::size_t l = 0; l < kLimits; ++l) left[l] = std::max(0.0, left[l] - per_progress[l] * step);
     for (std::size_t i = 0; i < asked_.size(); ++i) {
       if (!rising[i]) continue;
-      result[i] = rate * asked_[i].channels / asked_[i].bytes;
+      result[i] = progress * asked_[i].cycles;
       const bool satisfied = result[i] >= 1 - 1e-12;
       if (satisfied) result[i] = 1;
       rising[i] = !satisfied;

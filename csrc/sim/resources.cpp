@@ -43,7 +43,6 @@ ShimWork shim_work(const Leg& far, Direction direction, const device::Device& de
   ShimWork work;
   if (far.bytes == 0) return work;
   const auto channels = static_cast<double>(channels_of(far));
-  work.channels = channels;
   work.dram_bytes = granule_bytes(far, device);
   work.miss_cycles = page_misses(far, device) * device.dram.page_miss_ns * device.clock_ghz;
   work.data_cycles = work.dram_bytes / channels / device.stream.bytes_per_cycle +

@@ -15,7 +15,6 @@ enum class Direction : std::uint8_t { read, write };  // of DDR
 
 // A far leg on the shim channels that carry it, all alike.
 struct ShimWork {
-  double channels = 0;
   double data_cycles = 0;   // of each channel: beats, and the gap after each contiguous run
   double task_cycles = 0;   // of each channel, between one task and the next
   double start_cycles = 0;  // of each channel, from the first task's start to its first data
@@ -34,8 +33,9 @@ class DramShare {
   DramShare(const ShimWork& a, const ShimWork& b, const ShimWork& c, const device::Device& device);
 
   // Speeds, of full speed, of those that are at work. As fast as the channels go while DRAM keeps up; where it does not,
-  // it serves them in turn: channels that ask for little get it, the others get the same, each as far as its direction
-  // and both together allow. A wait for an address translation stops both directions.
+  // in proportion to what each has to move in all, as far as its direction and both together allow: published products
+  // run at the bandwidth of all their operands together, so none runs ahead at the others' expense. A wait for an address
+  // translation stops both directions.
   using Speeds = std::array<double, 3>;
   Speeds speeds(const std::array<bool, 3>& at_work) const;
 
@@ -49,7 +49,6 @@ class DramShare {
  private:
   static constexpr std::size_t kLimits = 3;  // DRAM's time: of the direction that reads, that writes, of both together
   struct Asked {
-    double channels = 0;
     double bytes = 0;                        // per cycle at full speed, of all channels
     std::array<double, kLimits> per_byte{};  // of DRAM's time
     double cycles = 0;                       // of the whole leg, at full speed
