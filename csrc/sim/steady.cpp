@@ -50,8 +50,10 @@ class Steady {
     busy.l1_cycles = runs_ * std::max({a_.near, b_.near, c_.near});
     busy.l2_cycles = std::max({a_.far.busy_cycles(), b_.far.busy_cycles(), c_.far.busy_cycles()});
     busy.ddr_cycles = share_.busy_cycles({1, 1, 1});
-    const double start = std::max(a_.far.start_cycles, b_.far.start_cycles);
-    result.cycles = start + runs_ * (layer_.kernel.kind == KernelKind::copy ? copy() : nest());
+    if (layer_.kernel.kind == KernelKind::copy)
+      result.cycles = copy();
+    else
+      result.cycles = nest(true) + (runs_ > 1 ? (runs_ - 1) * nest(false) : 0);
     busy.exposed_cycles =
         result.cycles - std::max({busy.compute_cycles, busy.l1_cycles, busy.l2_cycles, busy.ddr_cycles});
     return result;
@@ -88,47 +90,64 @@ class Steady {
   // Pieces come in and go out at the same time, but for the first and the last.
   double copy() const {
     const double near = std::max(a_.near, c_.near);
-    if (a_.far.tasks == 0 || c_.far.tasks == 0) return std::max({near, fetch(1, 0), drain(1)});
+    const double start = a_.far.tasks > 0 ? a_.far.start_cycles : c_.far.start_cycles;
+    if (a_.far.tasks == 0 || c_.far.tasks == 0) return std::max(near, start + std::max(fetch(1, 0), drain(1)));
     const double piece = 1 / blocks_;
     const std::array<double, 3> both = transfer(1 - piece, 0, 1 - piece);
-    return std::max(near, fetch(piece, 0) + std::max(both[0], both[2]) + drain(piece));
+    return std::max(near, start + fetch(piece, 0) + std::max(both[0], both[2]) + drain(piece));
   }
 
-  double nest() const {
-    // The last output tile leaves. Cores that got their tiles one after another also end so: only the last is left.
+  double nest(bool first_run) const {
+    // Cores that get their tiles one wave after another also end so: the first output leaves, and the last is left, as
+    // soon as a wave of them is done.
     const bool staggered = std::max(waves(layer_.a), waves(layer_.b)) > 1;
+    const double portion = staggered ? 1 / static_cast<double>(waves(layer_.c)) : 1;
     const double block = 1 / blocks_;
-    const double last_c = drain(staggered ? block / static_cast<double>(waves(layer_.c)) : block);
-    const double first_block = computed(block) + c_.near_tile;
-    double longest = std::max(computed(1) + c_.near_tile, first_block + c_.near - c_.near_tile) + last_c;
-    if (c_.far.tasks > 0) longest = std::max(longest, first_block + transfer(1 - block, 1 - block, 1)[2]);
+    const double last_c = drain(block * portion);
+    const double first_block = computed(first_run, block, portion) + c_.near_tile;
+    double longest = std::max(computed(first_run, 1, 1) + c_.near_tile, first_block + c_.near - c_.near_tile) + last_c;
+    if (c_.far.tasks > 0) {
+      // The inputs of further blocks came in the meantime, as far as there were buffers.
+      const double alone = fetch(1, 1);
+      const auto ahead = [&](const Path& path, const Operand& operand) {
+        const auto buffers = static_cast<double>(operand.staging.units * operand.staging.unit_tiles + operand.buffers);
+        const double held = block * portion + (path.tiles > 0 ? buffers / path.tiles : 0);
+        return std::clamp(alone > 0 ? first_block / alone : 1, block * portion, std::min(1.0, held));
+      };
+      longest = std::max(longest, first_block + transfer(1 - ahead(a_, layer_.a), 1 - ahead(b_, layer_.b), 1)[2]);
+    }
     return longest;
   }
 
-  // From the start to the end of the last kernel call of a share of the blocks.
-  double computed(double share) const {
+  // From the start to the end of the last kernel call of a share of the blocks; portion: of the cores, of the first one.
+  double computed(bool first_run, double share, double portion) const {
     const double calls = blocks_ * steps_;
     const double core = (compute_ + waiting_) / calls;  // per call
     const double pace = std::max({core, a_.near / calls, b_.near / calls, c_.near / calls});
-    const double first_units = fetch(std::min(share, a_.first_unit), std::min(share, b_.first_unit));
-    const double first_tiles = first_units + std::max(a_.near_tile, b_.near_tile);
-    double longest = first_tiles + share * calls * core;
-    const std::array<double, 3> far = transfer(share, share, share - 1 / blocks_);
-    const std::array<double, 2> arrival = {far[0] / (share * calls), far[1] / (share * calls)};
-    for (const Path* path : {&a_, &b_}) {
-      if (path->tiles == 0) continue;
-      const Staging& staging = (path == &a_ ? layer_.a : layer_.b).staging;
-      const double calls_per_tile = calls / path->tiles;
-      longest = std::max(longest, first_units + share * path->near + calls_per_tile * call_ + block_);
-      if (path->far.tasks == 0) continue;
+    const std::array<double, 3> first = transfer(std::min(share, a_.first_unit) * portion,
+                                                 std::min(share, b_.first_unit) * portion, 0);
+    const std::array<double, 3> far = transfer(share * portion, share * portion, share - 1 / blocks_);
+    double head = 0;
+    for (const std::size_t i : {0, 1}) {
+      const Path& path = i == 0 ? a_ : b_;
+      head = std::max(head, (first_run ? path.far.start_cycles : 0) + first[i] + path.near_tile);
+    }
+    double longest = head + share * calls * core;
+    for (const std::size_t i : {0, 1}) {
+      const Path& path = i == 0 ? a_ : b_;
+      if (path.tiles == 0) continue;
+      const Staging& staging = (i == 0 ? layer_.a : layer_.b).staging;
+      const double start = first_run ? path.far.start_cycles : 0;
+      const double calls_per_tile = calls / path.tiles;
+      longest = std::max(longest, start + first[i] + share * path.near + calls_per_tile * call_ + block_);
+      if (path.far.tasks == 0) continue;
       // Once the last unit has come: its tiles, and all that is sent again.
       const auto last_tiles = static_cast<double>((layer_.steps + units(staging) - 1) / units(staging) +
                                                   (staging.replays - 1) * staging.replayed_units);
       const double last_calls = std::min(share * calls, std::max(1.0, last_tiles * calls_per_tile));
-      const double after = path->near_tile + (last_calls - 1) * pace + call_ + block_;
-      longest = std::max(longest, far[path == &a_ ? 0 : 1] + after);
-      longest = std::max(longest, first_tiles + share * blocks_ * alternating(staging, arrival[path == &a_ ? 0 : 1],
-                                                                              path->near_tile, core));
+      longest = std::max(longest, start + far[i] + path.near_tile + (last_calls - 1) * pace + call_ + block_);
+      if (staging.unit_tiles > 1 && share == 1)
+        longest = std::max(longest, head + blocks_ * period(staging, far[i] / calls, path.near_tile, core));
     }
     return longest;
   }
@@ -138,18 +157,27 @@ class Steady {
     return (layer_.steps + staging.unit_tiles - 1) / staging.unit_tiles;
   }
 
-  // A block's time when two units take turns: each must have been sent before it is fetched anew. All per tile.
-  double alternating(const Staging& staging, double arrival, double near, double core) const {
-    if (staging.unit_tiles == 1) return 0;
+  // A block's time where units of several tiles take turns in the memory tiles: each waits for room, which the one
+  // before the last makes once all of it has been sent, which waits for room in the cores. All per tile.
+  double period(const Staging& staging, double arrival, double near, double core) const {
+    constexpr std::int64_t kBlocks = 4, kSettled = 2;
     const std::int64_t count = units(staging);
-    std::array<double, 2> turns{};
-    for (std::int64_t i = 0; i < count; ++i) {
-      const auto tiles = static_cast<double>((i + 1) * layer_.steps / count - i * layer_.steps / count);
-      // The core's own buffers take the last two tiles off its hands.
-      turns[static_cast<std::size_t>(i % 2)] +=
-          tiles * arrival + std::max(tiles * near, near + core * std::max(0.0, tiles - 2));
+    std::array<double, 2> sent{}, computed{};  // of the last two units; of the last two tiles
+    double arrived = 0, settled = 0;
+    for (std::int64_t block = 0; block < kBlocks; ++block) {
+      if (block == kSettled) settled = computed[0];
+      for (std::int64_t i = 0; i < count; ++i) {
+        const std::int64_t tiles = (i + 1) * layer_.steps / count - i * layer_.steps / count;
+        arrived = std::max(arrived, sent[1]) + static_cast<double>(tiles) * arrival;
+        double at = std::max(arrived, sent[0]);
+        for (std::int64_t t = 0; t < tiles; ++t) {
+          at = std::max(at, computed[1]) + near;
+          computed = {std::max(computed[0], at) + core, computed[0]};
+        }
+        sent = {at, sent[0]};
+      }
     }
-    return count % 2 == 0 ? std::max(turns[0], turns[1]) : (turns[0] + turns[1]) / 2;
+    return (computed[0] - settled) / static_cast<double>(kBlocks - kSettled);
   }
 
   const LayerProgram& layer_;
