@@ -126,7 +126,7 @@ class Steady {
     const double pace = std::max({core, a_.near / calls, b_.near / calls, c_.near / calls});
     const std::array<double, 3> first = transfer(std::min(share, a_.first_unit) * portion,
                                                  std::min(share, b_.first_unit) * portion, 0);
-    const std::array<double, 3> far = transfer(share * portion, share * portion, share - 1 / blocks_);
+    const std::array<double, 3> far = transfer(share * portion, share * portion, share - portion / blocks_);
     double head = 0;
     for (const std::size_t i : {0, 1}) {
       const Path& path = i == 0 ? a_ : b_;
@@ -147,7 +147,7 @@ class Steady {
       const double last_calls = std::min(share * calls, std::max(1.0, last_tiles * calls_per_tile));
       longest = std::max(longest, start + far[i] + path.near_tile + (last_calls - 1) * pace + call_ + block_);
       if (staging.unit_tiles > 1 && share == 1)
-        longest = std::max(longest, head + blocks_ * period(staging, far[i] / calls, path.near_tile, core));
+        longest = std::max(longest, start + in_units(staging, far[i] / calls, path.near_tile, core));
     }
     return longest;
   }
@@ -157,14 +157,15 @@ class Steady {
     return (layer_.steps + staging.unit_tiles - 1) / staging.unit_tiles;
   }
 
-  // A block's time where units of several tiles take turns in the memory tiles: each waits for room, which the one
-  // before the last makes once all of it has been sent, which waits for room in the cores. All per tile.
-  double period(const Staging& staging, double arrival, double near, double core) const {
-    constexpr std::int64_t kBlocks = 4, kSettled = 2;
+  // All blocks, where units of several tiles take turns in the memory tiles: each waits for room, which the one before
+  // the last makes once all of it has been sent, which waits for room in the cores. All per tile.
+  double in_units(const Staging& staging, double arrival, double near, double core) const {
+    constexpr std::int64_t kBlocks = 4, kSettled = 2;  // the others take as long as those after the settled ones
+    const auto blocks = static_cast<std::int64_t>(blocks_), played = std::min(blocks, kBlocks);
     const std::int64_t count = units(staging);
-    std::array<double, 2> sent{}, computed{};  // of the last two units; of the last two tiles
+    std::array<double, 2> sent{}, computed{};  // the last two units; the last two tiles
     double arrived = 0, settled = 0;
-    for (std::int64_t block = 0; block < kBlocks; ++block) {
+    for (std::int64_t block = 0; block < played; ++block) {
       if (block == kSettled) settled = computed[0];
       for (std::int64_t i = 0; i < count; ++i) {
         const std::int64_t tiles = (i + 1) * layer_.steps / count - i * layer_.steps / count;
@@ -177,7 +178,8 @@ class Steady {
         sent = {at, sent[0]};
       }
     }
-    return (computed[0] - settled) / static_cast<double>(kBlocks - kSettled);
+    return computed[0] + static_cast<double>(blocks - played) * (computed[0] - settled) /
+                             static_cast<double>(kBlocks - kSettled);
   }
 
   const LayerProgram& layer_;
