@@ -71,14 +71,23 @@ class Steady {
     return result;
   }
 
-  // When shares of what a run fetches and writes have crossed the shim channels, if all begin at once. A channel that
-  // pauses between two tasks has DRAM's share taken by the others, and meets them again afterwards.
+  // When shares of what a run fetches and writes have crossed the shim channels, if all begin at once. While a channel
+  // pauses between two tasks it does not compete with the others.
   std::array<double, 3> transfer(double a, double b, double c) const {
-    std::array<double, 3> finish = share_.race(
-        {a * a_.far.data_cycles / runs_, b * b_.far.data_cycles / runs_, c * c_.far.data_cycles / runs_});
-    finish[0] += a * a_.far.gap_cycles() / runs_;
-    finish[1] += b * b_.far.gap_cycles() / runs_;
-    finish[2] += c * c_.far.gap_cycles() / runs_;
+    const std::array<double, 3> data = {a * a_.far.data_cycles / runs_, b * b_.far.data_cycles / runs_,
+                                        c * c_.far.data_cycles / runs_};
+    const std::array<double, 3> pauses = {a * a_.far.gap_cycles() / runs_, b * b_.far.gap_cycles() / runs_,
+                                          c * c_.far.gap_cycles() / runs_};
+    const std::array<double, 3> together = share_.race(data);
+    std::array<double, 3> finish = together;
+    for (std::size_t i = 0; i < finish.size(); ++i) {
+      finish[i] += pauses[i];
+      if (pauses[i] == 0 || together[i] <= data[i] * 1.001) continue;
+      std::array<double, 3> beside = data;
+      for (std::size_t other = 0; other < beside.size(); ++other)
+        if (other != i) beside[other] *= together[i] / finish[i];
+      finish[i] = share_.race(beside)[i] + pauses[i];
+    }
     return finish;
   }
   double fetch(double a, double b) const {
