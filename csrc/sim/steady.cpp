@@ -113,8 +113,12 @@ class Steady {
     const double portion = staggered ? 1 / static_cast<double>(waves(layer_.c)) : 1;
     const double block = 1 / blocks_;
     const double last_c = drain(block * portion);
-    const double first_block = computed(first_run, block, portion) + c_.near_tile;
-    double longest = std::max(computed(first_run, 1, 1) + c_.near_tile, first_block + c_.near - c_.near_tile) + last_c;
+    const double first_block = computed(first_run, block, portion, 0) + c_.near_tile;
+    // Output that leaves while there still are inputs to come.
+    const double start = first_run ? std::max(a_.far.start_cycles, b_.far.start_cycles) : 0;
+    const double all_of_c = drain(1);
+    const double meanwhile = all_of_c > 0 ? std::clamp((start + fetch(1, 1) - first_block) / all_of_c, 0.0, 1 - block * portion) : 0;
+    double longest = std::max(computed(first_run, 1, 1, meanwhile) + c_.near_tile, first_block + c_.near - c_.near_tile) + last_c;
     if (c_.far.tasks > 0) {
       // The inputs of further blocks came in the meantime, as far as there were buffers.
       const double alone = fetch(1, 1);
@@ -128,14 +132,15 @@ class Steady {
     return longest;
   }
 
-  // From the start to the end of the last kernel call of a share of the blocks; portion: of the cores, of the first one.
-  double computed(bool first_run, double share, double portion) const {
+  // From the start to the end of the last kernel call of a share of the blocks, while a share of the output leaves.
+  // portion: of the cores that get their tiles one wave after another.
+  double computed(bool first_run, double share, double portion, double written) const {
     const double calls = blocks_ * steps_;
     const double core = (compute_ + waiting_) / calls;  // per call
     const double pace = std::max({core, a_.near / calls, b_.near / calls, c_.near / calls});
     const std::array<double, 3> first = transfer(std::min(share, a_.first_unit) * portion,
                                                  std::min(share, b_.first_unit) * portion, 0);
-    const std::array<double, 3> far = transfer(share * portion, share * portion, share - portion / blocks_);
+    const std::array<double, 3> far = transfer(share * portion, share * portion, written);
     double head = 0;
     for (const std::size_t i : {0, 1}) {
       const Path& path = i == 0 ? a_ : b_;
