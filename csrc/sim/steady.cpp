@@ -76,8 +76,10 @@ class Steady {
   std::array<double, 3> transfer(double a, double b, double c) const {
     const std::array<double, 3> data = {a * a_.far.data_cycles / runs_, b * b_.far.data_cycles / runs_,
                                         c * c_.far.data_cycles / runs_};
-    const std::array<double, 3> pauses = {a * a_.far.gap_cycles() / runs_, b * b_.far.gap_cycles() / runs_,
-                                          c * c_.far.gap_cycles() / runs_};
+    const auto pause = [&](const Path& path, double share) {
+      return std::max(0.0, share * static_cast<double>(path.far.tasks) / runs_ - 1) * path.far.task_cycles;
+    };
+    const std::array<double, 3> pauses = {pause(a_, a), pause(b_, b), pause(c_, c)};
     const std::array<double, 3> together = share_.race(data);
     std::array<double, 3> finish = together;
     for (std::size_t i = 0; i < finish.size(); ++i) {
@@ -115,7 +117,7 @@ class Steady {
     const double last_c = drain(block * portion);
     const double first_block = computed(first_run, block, portion, 0) + c_.near_tile;
     // Output that leaves while there still are inputs to come.
-    const double start = first_run ? std::max(a_.far.start_cycles, b_.far.start_cycles) : 0;
+    const double start = std::max(start_of(a_, first_run), start_of(b_, first_run));
     const double all_of_c = drain(1);
     const double meanwhile = all_of_c > 0 ? std::clamp((start + fetch(1, 1) - first_block) / all_of_c, 0.0, 1 - block * portion) : 0;
     double longest = std::max(computed(first_run, 1, 1, meanwhile) + c_.near_tile, first_block + c_.near - c_.near_tile) + last_c;
@@ -132,6 +134,12 @@ class Steady {
     return longest;
   }
 
+  // Before a channel's first data in a run.
+  double start_of(const Path& path, bool first_run) const {
+    if (first_run) return path.far.start_cycles;
+    return static_cast<double>(path.far.tasks) >= runs_ ? path.far.task_cycles : 0;
+  }
+
   // From the start to the end of the last kernel call of a share of the blocks, while a share of the output leaves.
   // portion: of the cores that get their tiles one wave after another.
   double computed(bool first_run, double share, double portion, double written) const {
@@ -144,14 +152,14 @@ class Steady {
     double head = 0;
     for (const std::size_t i : {0, 1}) {
       const Path& path = i == 0 ? a_ : b_;
-      head = std::max(head, (first_run ? path.far.start_cycles : 0) + first[i] + path.near_tile);
+      head = std::max(head, start_of(path, first_run) + first[i] + path.near_tile);
     }
     double longest = head + share * calls * core;
     for (const std::size_t i : {0, 1}) {
       const Path& path = i == 0 ? a_ : b_;
       if (path.tiles == 0) continue;
       const Staging& staging = (i == 0 ? layer_.a : layer_.b).staging;
-      const double start = first_run ? path.far.start_cycles : 0;
+      const double start = start_of(path, first_run);
       const double calls_per_tile = calls / path.tiles;
       longest = std::max(longest, start + first[i] + share * path.near + calls_per_tile * call_ + block_);
       if (path.far.tasks == 0) continue;
