@@ -91,7 +91,8 @@ std::shared_ptr<const Program::Impl> compile_model(std::shared_ptr<const Model::
   const partition::Config& config = model->config;
   const Shapes shapes = input_shapes_of(*model, given);
   const auto device = partition::device_of(config);
-  const compiler::CompileOptions target = {device, partition::stack_of(config, *device), config.rows, config.columns};
+  const compiler::CompileOptions target = {device, partition::stack_of(config, *device), config.rows, config.columns,
+                                           config.mode};
   auto impl = std::make_shared<Program::Impl>();
   impl->report = report::start_report(model->onnx, model->partition, config);
   impl->report.model = model->file->path;

@@ -23,7 +23,7 @@ Program compile(ir::Graph graph, const CompileOptions& options) {
     program.layers.push_back(mapper.map(i));
     program.layers.back().chained = chains.chained[i];
   }
-  program.timing = sim::simulate(program.layers, target);
+  program.timing = sim::simulate(program.layers, target, options.mode);
   program.graph = std::move(graph);
   return program;
 }

@@ -65,7 +65,7 @@ sim::Timing estimate_gemm(const GemmQuery& query, const device::Device& device, 
   }
   layer->op = "MatMul";
   layer->name = detail::concat("gemm ", query.M, "x", query.K, "x", query.N);
-  return sim::simulate(std::vector<sim::LayerProgram>{*std::move(layer)}, target);
+  return sim::simulate(std::vector<sim::LayerProgram>{*std::move(layer)}, target, query.mode);
 }
 
 double estimate_kernel(const KernelQuery& query, const device::Device& device, const device::Stack& stack) {

@@ -7,7 +7,7 @@
 
 #include "compiler/mapping/contraction.h"
 #include "device/device.h"
-#include "sim/timing.h"
+#include "sim/simulate.h"
 
 namespace vaip::compiler {
 
@@ -24,6 +24,7 @@ struct GemmQuery {
   enum class Layout : std::uint8_t { row, column } b_layout = Layout::row, c_layout = Layout::row;
   std::string kernel;     // a variant of the stack's kernel for these formats; empty: its usual one
   bool host_call = true;  // with the host's work per call; else from the launch on, as device timers see it
+  sim::Mode mode = sim::Mode::steady;
 };
 
 // Throws Error(invalid_argument) for sizes that make no sense, Error(unsupported) when the tile (or any) does not fit,

@@ -9,7 +9,7 @@
 #include "device/device.h"
 #include "ir/graph.h"
 #include "sim/layer_program.h"
-#include "sim/timing.h"
+#include "sim/simulate.h"
 
 namespace vaip::compiler {
 
@@ -17,6 +17,7 @@ struct CompileOptions {
   std::shared_ptr<const device::Device> device;
   std::shared_ptr<const device::Stack> stack;
   std::optional<int> rows, columns;  // use a part of the array
+  sim::Mode mode = sim::Mode::steady;
 };
 
 struct Program {

@@ -32,7 +32,7 @@ std::shared_ptr<const ClusterProgram> compile_cluster(const ir::Graph& graph,
   result->output_shapes = shapes_of(bound, bound.outputs);
   if (!all_empty(result->output_shapes)) {
     compiler::Program program =
-        compiler::compile(std::move(bound), {target.device, target.stack, target.rows, target.columns});
+        compiler::compile(std::move(bound), {target.device, target.stack, target.rows, target.columns, target.mode});
     result->executor.emplace(program.graph, target.executor);
     result->timing = std::move(program.timing);
   }

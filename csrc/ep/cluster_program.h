@@ -15,7 +15,7 @@
 #include "device/device.h"
 #include "ir/graph.h"
 #include "runtime/executor.h"
-#include "sim/timing.h"
+#include "sim/simulate.h"
 
 namespace vaip::ep {
 
@@ -24,6 +24,7 @@ struct Target {
   std::shared_ptr<const device::Device> device;
   std::shared_ptr<const device::Stack> stack;
   std::optional<int> rows, columns;
+  sim::Mode mode = sim::Mode::steady;
   runtime::ExecutorOptions executor;
 };
 

@@ -71,6 +71,7 @@ Target make_target(const partition::Config& config) {
   target.stack = partition::stack_of(config, *target.device);
   target.rows = config.rows;
   target.columns = config.columns;
+  target.mode = config.mode;
   target.executor.num_threads = config.num_threads;
   return target;
 }

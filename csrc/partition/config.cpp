@@ -104,6 +104,9 @@ Config build(const Settings& all, const AmdSections& amd, const std::string& sou
   settings.read("enable_f32_to_bf16_conversion", config.enable_f32_to_bf16_conversion);
   read_claim_rules(settings, amd, config);
   choose_device(all, amd, config);
+  std::string mode(sim::name(config.mode));
+  settings.read("mode", mode);
+  config.mode = sim::mode_from_name(mode);
   std::int64_t threads = config.num_threads;
   settings.read("num_threads", threads);
   config.num_threads = static_cast<int>(threads);

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "sim/simulate.h"
+
 namespace vaip::partition {
 
 enum class Fallback : std::uint8_t {
@@ -48,6 +50,7 @@ struct Config {
   std::int64_t minimum_macs = 0;
   Fallback fallback = Fallback::allow;
   Numerics numerics = Numerics::onnx;
+  sim::Mode mode = sim::Mode::steady;
 
   std::string device = "strix";      // a device name or the path of a device file
   std::optional<int> rows, columns;  // the part of the array to use, where smaller than the device's

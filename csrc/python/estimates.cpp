@@ -67,7 +67,7 @@ std::string estimate_gemm(const TileShape& sizes, const Formats& formats, const 
                           Extent rows, Extent columns, const std::optional<TileShape>& tile, Extent l2_depth,
                           Extent c_buffers, const std::string& b_layout, const std::string& c_layout,
                           const std::string& kernel, bool host_call,
-                          const std::map<std::string, std::string>& stack_overrides) {
+                          const std::map<std::string, std::string>& stack_overrides, const std::string& mode) {
   GemmQuery query;
   query.M = sizes[0];
   query.K = sizes[1];
@@ -84,6 +84,7 @@ std::string estimate_gemm(const TileShape& sizes, const Formats& formats, const 
   query.c_layout = layout_from_name("c_layout", c_layout);
   query.kernel = kernel;
   query.host_call = host_call;
+  query.mode = sim::mode_from_name(mode);
   const Target target(device, stack, stack_overrides);
   return report::to_json(compiler::estimate_gemm(query, target.device, *target.stack));
 }
@@ -193,7 +194,7 @@ void bind_estimates(py::module_& module) {
   module.def("estimate_gemm", &estimate_gemm, arg("sizes"), arg("formats"), arg("device"), arg("stack"), arg("batch"),
              arg("partial_sums"), arg("rows"), arg("columns"), arg("tile"), arg("l2_depth"), arg("c_buffers"),
              arg("b_layout"), arg("c_layout"), arg("kernel"), arg("host_call"),
-             arg("stack_overrides") = std::map<std::string, std::string>{}, release_gil,
+             arg("stack_overrides") = std::map<std::string, std::string>{}, arg("mode") = "steady", release_gil,
              "Timing as JSON. sizes: M, K, N; formats: of A, B and the result; device: a description as JSON.");
   module.def("estimate_kernel", &estimate_kernel, arg("kind"), arg("sizes"), arg("formats"), arg("device"),
              arg("stack"), arg("op"), arg("kernel"), arg("accumulates"), arg("c_shares_a_bank"), release_gil,

@@ -72,6 +72,15 @@ struct Leg {
   std::int64_t page_visits = 0, page_set = 0;
 };
 
+// How the memory tiles pass an operand on. They hold units of tiles, of each stream; a unit arrives as a whole (it is read
+// in runs that span its tiles) and makes room once its last tile has been sent for the last time.
+struct Staging {
+  std::int64_t unit_tiles = 1;      // at most: a block's tiles are dealt out evenly to as few units as that allows
+  std::int64_t units = 2;           // held at a time
+  std::int64_t replayed_units = 1;  // sent one after another,
+  std::int64_t replays = 1;         // and again, so many times in all, before the next ones
+};
+
 struct Operand {
   device::Format format = device::Format::int8;
   std::int64_t tile_bytes = 0;  // of one tile in a core's memory
@@ -79,6 +88,7 @@ struct Operand {
   int buffers = 2;              // tiles in a core's memory: 2 overlaps transfer and work, 1 does not
   Leg near;                     // memory tile <-> core
   Leg far;  // DDR <-> memory tile; 0 bytes where the data stays in, or is already in, the memory tiles
+  Staging staging;
 };
 
 struct LayerProgram {

@@ -6,22 +6,23 @@
 #pragma once
 
 #include "base/span.h"
-#include "device/device.h"
 #include "sim/kernel_model.h"
 #include "sim/layer_program.h"
+#include "sim/target.h"
 #include "sim/timing.h"
 
 namespace vaip::sim {
 
-// One device running one stack.
-struct Target {
-  Target(const device::Device& device, const device::Stack& stack);
+namespace event {
+class Observer;
+}
 
-  const device::Device& device;
-  const device::Stack& stack;
-  const device::Profile& profile;  // of the stack, for the device's generation
-  double cycles_per_us;
+enum class Mode : std::uint8_t {
+  steady,  // extrapolated from the steady state: microseconds of host time per layer
+  event,   // played descriptor by descriptor and lock by lock: milliseconds
 };
+std::string_view name(Mode mode);                  // "steady", "event"
+Mode mode_from_name(std::string_view text);        // throws Error(invalid_argument) that lists the names
 
 struct LayerCost {
   double cycles = 0;
@@ -31,9 +32,12 @@ struct LayerCost {
 // kernel: from KernelModel for layer.kernel; given, so that a search looks its constants up once.
 LayerCost layer_cost(const LayerProgram& layer, const KernelCycles& kernel, const Target& target);
 
-LayerTiming time_layer(const LayerProgram& layer, const Target& target);
+// start, observer: of `event` (may be null); see sim/event/observer.h.
+LayerTiming time_layer(const LayerProgram& layer, const Target& target, Mode mode = Mode::steady,
+                       event::Observer* observer = nullptr, double start = 0);
 
 // The layers run one after another. Host work at the edges and the launch of the program are added once.
-Timing simulate(Span<const LayerProgram> layers, const Target& target);
+Timing simulate(Span<const LayerProgram> layers, const Target& target, Mode mode = Mode::steady,
+                event::Observer* observer = nullptr);
 
 }  // namespace vaip::sim

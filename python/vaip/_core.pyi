@@ -42,6 +42,7 @@ def estimate_gemm(
     kernel: str,
     host_call: bool,
     stack_overrides: Mapping[str, str] = ...,
+    mode: str = ...,
 ) -> str: ...
 def estimate_kernel(
     kind: str,

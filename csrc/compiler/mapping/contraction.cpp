@@ -199,32 +199,44 @@ class Mapper {
     const std::int64_t staged = staged_tiles(c, 2 * (cores_m * a + b_streams * b), region_.l2_bytes - c_l2);
     std::int64_t a_l2 = 2 * cores_m * a * staged;
     std::int64_t b_l2 = 2 * b_streams * b * staged;
+    sim::Staging a_staging, b_staging;
+    a_staging.unit_tiles = b_staging.unit_tiles = staged;
     const std::int64_t a_panel = cores_m * a * calls * (m_rounds > 1 ? 2 : 1);
     const std::int64_t b_panel = b_streams * b * calls * (n_rounds > 1 ? 2 : 1);
     if (flow_.b_resident && b_panel + a_l2 + c_l2 <= region_.l2_bytes) {
       b_reads = 1;
       b_l2 = b_panel;
+      b_staging = {1, calls * (n_rounds > 1 ? 2 : 1), calls, b_rounds};
     }
     if (c.order == Order::a_stationary) {
       a_reads = 1;
       if (calls == 1) a_tiles = m_rounds;
-      if (calls > 1) a_l2 = a_panel;
+      if (calls > 1) {
+        a_l2 = a_panel;
+        a_staging = {1, calls * (m_rounds > 1 ? 2 : 1), calls, n_rounds};
+      }
       if (c.other_resident) {
         b_reads = 1;
         b_l2 = p_.b_bytes;
+        b_staging = {1, b_tiles / b_rounds, n_rounds * calls, b_rounds};
       }
     } else if (c.order == Order::b_stationary) {
       b_reads = 1;
       if (calls == 1) b_tiles = n_rounds * (m_rounds > b_rounds ? ceil_div(m_rounds, b_rounds) : 1);
-      if (calls > 1) b_l2 = b_panel;
+      if (calls > 1) {
+        b_l2 = b_panel;
+        b_staging = {1, calls * (n_rounds > 1 ? 2 : 1), calls, b_rounds};
+      }
       if (c.other_resident) {
         a_reads = 1;
         a_l2 = p_.a_bytes;
+        a_staging = {1, m_rounds * calls, m_rounds * calls, n_rounds};
       }
     }
     if (p_.a_in_l2) a_l2 = 0;
     if (p_.b_in_l2) b_l2 = 0;
     if (a_l2 + b_l2 + c_l2 > region_.l2_bytes) return false;
+    const bool c_doubled = a_l2 + b_l2 + 2 * c_l2 <= region_.l2_bytes;  // where there is room
 
     layer_.kernel = kernel_of(p_);
     layer_.kernel.m = c.tile_height * c.tile_width;
@@ -242,7 +254,7 @@ class Mapper {
     }
     layer_.macs = p_.macs();
     layer_.l1_bytes = l1;
-    layer_.l2_bytes = ceil_div(a_l2 + b_l2 + c_l2, region_.columns);
+    layer_.l2_bytes = ceil_div(a_l2 + b_l2 + (c_doubled ? 2 : 1) * c_l2, region_.columns);
 
     const device::Device& device = target_.device;
     const std::int64_t near_channels = region_.columns * device.memory_tile.channels_out;
@@ -251,6 +263,9 @@ class Mapper {
     set_near(layer_.c, p_.c, out, m_rounds * n_rounds, cores_m * cores_n,
              region_.columns * device.memory_tile.channels_in);
     layer_.a.buffers = layer_.b.buffers = 2;
+    layer_.a.staging = a_staging;
+    layer_.b.staging = b_staging;
+    layer_.c.staging.units = c_doubled ? 2 : 1;
     layer_.c.buffers = static_cast<int>(c_buffers_);
 
     const std::int64_t rounds = c.order == Order::b_stationary ? n_rounds : m_rounds;
@@ -268,7 +283,8 @@ class Mapper {
   std::int64_t staged_tiles(const Candidate& c, std::int64_t bytes_per_stage, std::int64_t l2_bytes) const {
     const std::int64_t wanted = flow_.staged_run_bytes / std::max<std::int64_t>(device::bytes(p_.a, c.channels), 1);
     const std::int64_t held = l2_bytes / std::max<std::int64_t>(bytes_per_stage, 1);
-    return std::clamp<std::int64_t>(std::min(wanted, held), 1, steps(c));
+    const std::int64_t most = std::clamp<std::int64_t>(std::min(wanted, held), 1, steps(c));
+    return ceil_div(steps(c), ceil_div(steps(c), most));  // equal stages: a short one would not hide the next
   }
 
   // Pages that a strided walk enters: `runs` pieces, `stride` bytes apart, come back to the same page after `between`

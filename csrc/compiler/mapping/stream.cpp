@@ -115,6 +115,10 @@ sim::LayerProgram map_movement(const Movement& p, const Region& region, const si
   };
   layer.a.far = far(read, device.shim.channels_in, p.read_run_bytes);
   layer.c.far = far(written, device.shim.channels_out, p.written_run_bytes);
+  // In pieces, so that writing starts long before reading ends: a sixteenth of what is in flight each.
+  constexpr std::int64_t kPieces = 16;
+  const std::int64_t moved = std::max(read, written);
+  layer.blocks = ceil_div(moved, std::max<std::int64_t>(1, std::min(half, moved) / kPieces));
   layer.l2_bytes = ceil_div(std::min(half, read) + std::min(half, written), region.columns);
   return layer;
 }
