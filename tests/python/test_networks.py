@@ -1,4 +1,4 @@
-"""The networks of benchmarks/models: exact topologies, alive with random weights, quantized as Quark does."""
+"""vaip.networks: exact topologies, alive with random weights, quantized as Quark does."""
 
 from __future__ import annotations
 
@@ -14,11 +14,8 @@ import onnxruntime as ort
 import pytest
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
 from sessions import cpu_session, vaip_session
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "models"))
-
-from networks import NAMES, build, topology
-from networks.npu_rewrites import average_factor
+from vaip.networks import NAMES, build, topology
+from vaip.networks.npu_rewrites import average_factor
 
 COMMAND = Path(__file__).parents[2] / "benchmarks" / "models" / "networks.py"
 
