@@ -143,13 +143,13 @@ class _Quantizer:
     ) -> tuple[NDArray[np.integer], np.float32]:
         """Integers and their scale."""
         accumulated = self._scheme == "a8w8" and position == 2 and node.op_type in ("Conv", "Gemm")
-        dtype = np.dtype(np.int32 if accumulated else np.int8)
+        limits = np.iinfo(np.int32) if accumulated else np.iinfo(np.int8)
         if accumulated:
             scale = self._scales[node.input[0]] * self._constant_scales[node.input[1]]
         else:
             scale = self._scale(float(np.abs(values).max()))
-        limits = np.iinfo(dtype)
-        return np.clip(np.rint(values.astype(np.float64) / scale), limits.min, limits.max).astype(dtype), scale
+        steps = np.rint(values.astype(np.float64) / scale)
+        return np.clip(steps, limits.min, limits.max).astype(limits.dtype), scale
 
     def _emit_constant(self, name: str, integers: NDArray[np.integer], scale: np.float32) -> None:
         self._constant_scales[name] = scale
