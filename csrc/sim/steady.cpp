@@ -72,8 +72,8 @@ class Steady {
     return result;
   }
 
-  // When shares of what a run fetches and writes have crossed the shim channels, if all begin at once. While a channel
-  // pauses between two tasks it does not compete with the others.
+  // When shares of what a run fetches and writes have crossed the shim channels, if all begin at once. While
+  // channels pause between two tasks they do not compete with those of the other direction.
   std::array<double, 3> transfer(double a, double b, double c) const {
     const std::array<double, 3> data = {a * a_.far.data_cycles / runs_, b * b_.far.data_cycles / runs_,
                                         c * c_.far.data_cycles / runs_};
@@ -88,7 +88,7 @@ class Steady {
       if (pauses[i] == 0 || together[i] <= data[i] * 1.001) continue;
       std::array<double, 3> beside = data;
       for (std::size_t other = 0; other < beside.size(); ++other)
-        if (other != i) beside[other] *= together[i] / finish[i];
+        if ((other < 2) != (i < 2)) beside[other] *= together[i] / finish[i];
       finish[i] = share_.race(beside)[i] + pauses[i];
     }
     return finish;
@@ -162,7 +162,8 @@ class Steady {
       const Staging& staging = (i == 0 ? layer_.a : layer_.b).staging;
       const double start = start_of(path, first_run);
       const double calls_per_tile = calls / path.tiles;
-      longest = std::max(longest, start + first[i] + share * path.near + calls_per_tile * call_ + block_);
+      longest = std::max(longest, start + first[i] + share * path.near +
+                                      std::min(calls_per_tile, share * calls) * call_ + block_);
       if (path.far.tasks == 0) continue;
       // Once the last unit has come: its tiles, and all that is sent again.
       const auto last_tiles = static_cast<double>((layer_.steps + units(staging) - 1) / units(staging) +
