@@ -71,7 +71,8 @@ Role role(const ir::Graph& graph, const ir::Layer& layer) {
   return Role::device;
 }
 
-MemoryPlan plan_memory(const ir::Graph& graph, const Region& region, const sim::Target& target) {
+MemoryPlan plan_memory(const ir::Graph& graph, const std::vector<bool>& internal, const Region& region,
+                       const sim::Target& target) {
   MemoryPlan plan;
   plan.in_l2.assign(graph.values.size(), false);
   plan.resident_bytes.assign(graph.layers.size(), 0);
@@ -108,6 +109,10 @@ MemoryPlan plan_memory(const ir::Graph& graph, const Region& region, const sim::
       if (id == ir::kNoValue || storage_of(id) != static_cast<std::size_t>(id)) continue;
       const Storage& storage = storages[static_cast<std::size_t>(id)];
       if (!storage.on_device || storage.last == storage.first) continue;
+      if (internal[static_cast<std::size_t>(id)]) {
+        plan.in_l2[static_cast<std::size_t>(id)] = true;
+        continue;
+      }
       const std::int64_t bytes = bytes_of(graph.value(id));
       const auto begin = plan.resident_bytes.begin() + static_cast<std::ptrdiff_t>(storage.first);
       const auto end = plan.resident_bytes.begin() + static_cast<std::ptrdiff_t>(storage.last) + 1;

@@ -24,7 +24,9 @@ struct MemoryPlan {
   bool holds(ir::ValueId id) const { return id != ir::kNoValue && in_l2[static_cast<std::size_t>(id)]; }
 };
 
-MemoryPlan plan_memory(const ir::Graph& graph, const Region& region, const sim::Target& target);
+// internal: per value, made and used up within one pass (chains.h); it takes no room.
+MemoryPlan plan_memory(const ir::Graph& graph, const std::vector<bool>& internal, const Region& region,
+                       const sim::Target& target);
 
 device::Format format_of(const ir::Value& value);  // throws Error(unsupported) naming the value
 std::int64_t bytes_of(const ir::Value& value);     // packed

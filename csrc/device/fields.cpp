@@ -51,7 +51,10 @@ void visit_profile(FieldVisitor& v, Profile& p) {
     v.flag("pipelined_blocks", p.dataflow.pipelined_blocks);
     v.number("step_overhead_cycles", p.dataflow.step_overhead_cycles, "cycles");
     v.flag("activations_in_l2", p.dataflow.activations_in_l2);
+    v.number("column_loss", p.dataflow.column_loss, "fraction");
+    v.flag("chains_layers", p.dataflow.chains_layers);
     v.number("activation_share", p.dataflow.activation_share, "fraction");
+    v.flag("spread_streams", p.dataflow.spread_streams);
     v.flag("b_resident", p.dataflow.b_resident);
     v.integer("tile_m", p.dataflow.tile_m, "count");
     v.integer("tile_k", p.dataflow.tile_k, "count");

@@ -39,8 +39,11 @@ struct Profile {
     bool pipelined_blocks = true;  // streaming dataflow: a block of output tiles is filled while the one before drains
     double step_overhead_cycles = 0;  // of a core, between two kernel calls: handing buffers over
     bool activations_in_l2 = false;   // between layers, where they fit
+    double column_loss = 0;           // of the cores' time, per further column in use: columns wait for each other
+    bool chains_layers = false;       // element-wise layers run in the pass of the layer before (compiler/chains.h)
     double activation_share = 0;      // of L2 that they may take
-    bool b_resident = false;  // streaming dataflow: B is read once, its panel stays in L2 for every row of blocks
+    bool spread_streams = false;  // an operand's streams go over the shim channels of all columns, however few they are
+    bool b_resident = false;      // streaming dataflow: B is read once, its panel stays in L2 for every row of blocks
     std::int64_t tile_m = 0, tile_k = 0, tile_n = 0;  // of every plain product; 0: the fastest that fits
     std::int64_t c_buffers = 1;                       // of the output tile in a core
     std::int64_t partial_sum_bytes = 0;  // of an output element between two steps over K; 0: the output's own type

@@ -22,6 +22,14 @@ size_t get_session_ids(uint64_t* ids, size_t capacity) noexcept {
   }
 }
 
+uint64_t find_session(const char* tag) noexcept {
+  try {
+    return SessionRegistry::instance().find_tagged(tag);
+  } catch (...) {
+    return 0;
+  }
+}
+
 size_t get_report(uint64_t session_id, char* buffer, size_t capacity) noexcept {
   try {
     const std::shared_ptr<SessionRecord> record = SessionRegistry::instance().find(session_id);
@@ -34,7 +42,7 @@ size_t get_report(uint64_t session_id, char* buffer, size_t capacity) noexcept {
   }
 }
 
-constexpr VaipEpApi kApi = {VAIP_EP_API_VERSION, VAIP_VERSION, get_session_ids, get_report};
+constexpr VaipEpApi kApi = {VAIP_EP_API_VERSION, VAIP_VERSION, get_session_ids, find_session, get_report};
 
 }  // namespace
 }  // namespace vaip::ep

@@ -4,6 +4,7 @@
 
 #include "ort/handles.h"
 #include "ort/status.h"
+#include "vaip/ep_api.h"
 
 namespace vaip::ep {
 
@@ -17,6 +18,8 @@ ProviderOptions select_options(const std::map<std::string, std::string>& session
       if (name != "device_id") options.entries.emplace(name, value);
     } else if (key == "ep.context_enable") {
       options.make_ep_context = value == "1";
+    } else if (key == VAIP_SESSION_TAG) {
+      options.session_tag = value;
     }
   }
   return options;

@@ -11,6 +11,7 @@ namespace vaip::ep {
 struct ProviderOptions {
   std::map<std::string, std::string> entries;  // keys of ours, without onnxruntime's prefix "ep.vitisaiep."
   bool make_ep_context = false;                // the session is to write an EPContext model
+  std::string session_tag;                     // VAIP_SESSION_TAG; "" without one
 };
 
 ProviderOptions read_options(const OrtSessionOptions& session_options);

@@ -44,12 +44,10 @@ bool claimed_before(const frontend::OrtImport& import) {
   return std::find(import.providers.begin(), import.providers.end(), kProviderName) != import.providers.end();
 }
 
-// "Hardmax `pick`: why not"; some reasons begin like that already.
+// "Hardmax `pick`: why not", or "Hardmax(y): why not" where the node has no name.
 std::string reason_line(const report::NodeEntry& node) {
   const std::string output = node.outputs.empty() ? "" : node.outputs.front();
-  const std::string name = node.name.empty() ? node.op_type + "(" + output + ")" : node.name;
-  const std::string label = node.op_type + " `" + name + "`: ";
-  return node.reason.compare(0, label.size(), label) == 0 ? node.reason : label + node.reason;
+  return node.op_type + (node.name.empty() ? "(" + output + ")" : " `" + node.name + "`") + ": " + node.reason;
 }
 
 std::string first_reason(const report::SessionReport& report) {
@@ -124,6 +122,7 @@ Provider::~Provider() {
 
 void Provider::configure(const OrtSessionOptions& session_options) {
   const ProviderOptions options = read_options(session_options);
+  if (!options.session_tag.empty()) SessionRegistry::instance().tag(record_->id(), options.session_tag);
   config_ = partition::resolve_config(options.entries);
   target_ = std::make_shared<const Target>(make_target(config_));
   if (options.make_ep_context) {

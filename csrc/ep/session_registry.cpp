@@ -85,6 +85,7 @@ std::shared_ptr<SessionRecord> SessionRegistry::open() {
 void SessionRegistry::close(std::uint64_t id) noexcept {
   const std::lock_guard lock(mutex_);
   sessions_.erase(id);
+  tags_.erase(id);
 }
 
 std::vector<std::uint64_t> SessionRegistry::ids() const {
@@ -99,6 +100,17 @@ std::shared_ptr<SessionRecord> SessionRegistry::find(std::uint64_t id) const {
   const std::lock_guard lock(mutex_);
   const auto it = sessions_.find(id);
   return it == sessions_.end() ? nullptr : it->second;
+}
+
+void SessionRegistry::tag(std::uint64_t id, const std::string& tag) {
+  const std::lock_guard lock(mutex_);
+  tags_[id] = tag;
+}
+
+std::uint64_t SessionRegistry::find_tagged(const std::string& tag) const {
+  const std::lock_guard lock(mutex_);
+  const auto it = std::find_if(tags_.begin(), tags_.end(), [&](const auto& entry) { return entry.second == tag; });
+  return it == tags_.end() ? 0 : it->first;
 }
 
 }  // namespace vaip::ep

@@ -59,10 +59,15 @@ class SessionRegistry {
   std::vector<std::uint64_t> ids() const;  // oldest first
   std::shared_ptr<SessionRecord> find(std::uint64_t id) const;
 
+  // A name that the session's creator chose, to find it by.
+  void tag(std::uint64_t id, const std::string& tag);
+  std::uint64_t find_tagged(const std::string& tag) const;  // 0: no such session is alive
+
  private:
   mutable std::mutex mutex_;
   std::uint64_t last_id_ = 0;
   std::map<std::uint64_t, std::shared_ptr<SessionRecord>> sessions_;
+  std::map<std::uint64_t, std::string> tags_;  // of the sessions that have one
 };
 
 }  // namespace vaip::ep

@@ -11,7 +11,7 @@
 
 namespace vaip::frontend {
 
-std::string label(const Node& node);  // "Conv `conv_1`" or, where it has no name, "Conv(y)": how reasons begin
+std::string label(const Node& node);  // "Conv `conv_1`" or, where it has no name, "Conv(y)": how errors begin
 
 // The node is valid, but not something that becomes a layer. The message is the reason in the partition report.
 template <typename... Parts>

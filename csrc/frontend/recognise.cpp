@@ -11,6 +11,12 @@
 namespace vaip::frontend {
 namespace {
 
+// What an error says of `node`, without the name that the reader of a reason knows already.
+std::string reason_for(const Node& node, const Error& error) {
+  const std::string message = error.what(), own = label(node) + ": ";
+  return message.compare(0, own.size(), own) == 0 ? message.substr(own.size()) : message;
+}
+
 // The newest opset whose changes to the operators below have been checked. (24 and 25 only added element types.)
 constexpr int kNewestOpset = 25;
 
@@ -70,7 +76,7 @@ class Recogniser {
     return is_dequantize(index().node(i)) || (is_quantize(index().node(i)) && reads_constant(i));
   }
 
-  // Builds a unit; the reason where it is declined.
+  // Builds a unit; where it is declined, the reason of the anchor.
   std::optional<std::string> attempt(std::size_t anchor, const std::function<void(UnitBuilder&)>& build) {
     try {
       UnitBuilder unit(workspace_, anchor);
@@ -79,7 +85,7 @@ class Recogniser {
     } catch (const Error& error) {
       const bool tolerated = error.kind() == ErrorKind::invalid_model && malformed_ == Malformed::reason;
       if (error.kind() != ErrorKind::unsupported && !tolerated) throw;
-      return error.what();
+      return reason_for(index().node(anchor), error);
     }
   }
 
@@ -107,7 +113,7 @@ class Recogniser {
     const bool covered = workspace_.covered(i);
     if (covered && !wanted(node.outputs[0])) return;
     if (!covered && (reads_constant(i) || reads_folded_constant(i))) {
-      reasons_[i] = label(node) + ": belongs to a constant that no claimed node reads";
+      reasons_[i] = "belongs to a constant that no claimed node reads";
       return;
     }
     if (const auto reason = attempt(i, apply_rule)) reasons_[i] = *reason;
@@ -126,7 +132,8 @@ ir::Graph lower(const OnnxGraph& graph) {
   Recognition recognition = recognise(graph);
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
     if (!recognition.reasons[i].empty()) {
-      fail(ErrorKind::internal, "a claimed node is not recognised in its cluster: ", recognition.reasons[i]);
+      fail(ErrorKind::internal, "a claimed node is not recognised in its cluster: ", label(graph.nodes[i]), ": ",
+           recognition.reasons[i]);
     }
   }
   const std::size_t written = recognition.graph.outputs.size();

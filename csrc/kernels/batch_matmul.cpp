@@ -32,8 +32,7 @@ SourceRange range_of(const Operand& operand) {
 std::int64_t exact_depth(const Operand& a, const Operand& b, std::int64_t limit) {
   const SourceRange ra = range_of(a), rb = range_of(b);
   if (!ra.is_integer() || !rb.is_integer() || !a.per_tensor() || !b.per_tensor()) return 0;
-  const std::int64_t largest =
-      std::max(std::abs(ra.low()), std::abs(ra.high())) * std::max(std::abs(rb.low()), std::abs(rb.high()));
+  const std::int64_t largest = ra.centred().largest_magnitude() * rb.centred().largest_magnitude();
   return limit / std::max<std::int64_t>(largest, 1);
 }
 

@@ -6,10 +6,9 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
-#include <vector>
 
 #include "ir/dtype.h"
-#include "kernels/operand.h"
+#include "kernels/weight_bounds.h"
 
 namespace vaip::kernels {
 
@@ -27,24 +26,12 @@ struct CpuTraits {
 };
 CpuTraits host_cpu();
 
-// The weights of a convolution or of a matrix product, as [out_channels][in_channels of a group][taps].
-struct LinearWeights {
-  std::int64_t out_channels = 0, in_channels = 0, taps = 1, groups = 1;
-  std::vector<std::int32_t> integers;  // zero points subtracted; empty where the weights are real numbers
-  std::vector<double> real;            // or else these
-  std::vector<double> scale;           // per output channel; 1 for real weights
-
-  bool are_integers() const { return real.empty(); }
-  std::int64_t per_channel() const { return in_channels * taps; }
-};
-
 // What the weights are multiplied with.
 struct SourceRange {
   ir::DType dtype = ir::DType::undefined;
   std::int64_t zero_point = 0;
   bool is_integer() const;  // of at most 16 bits
-  std::int64_t low() const { return ir::lowest(dtype) - zero_point; }
-  std::int64_t high() const { return ir::highest(dtype) - zero_point; }
+  Range centred() const { return {ir::lowest(dtype) - zero_point, ir::highest(dtype) - zero_point}; }
 };
 
 // Exact in float: all integers of magnitude up to 2^24. oneDNN's int8 kernels take their accumulators through float,
@@ -59,21 +46,12 @@ struct PathChoice {
 };
 
 // The fastest path that is exact for these operands, not faster than `from`; f64 always is.
-PathChoice choose_path(const LinearWeights& weights, const SourceRange& source, const CpuTraits& cpu,
-                       ComputePath from = ComputePath::int8);
+// bounds: of the weights; not read where these are real numbers.
+PathChoice choose_path(const LinearWeights& weights, const WeightBounds& bounds, const SourceRange& source,
+                       const CpuTraits& cpu, ComputePath from = ComputePath::int8);
 
 // That path; throws Error(invalid_argument) when it would not be exact.
-PathChoice require_path(ComputePath path, const LinearWeights& weights, const SourceRange& source,
-                        const CpuTraits& cpu);
-
-// The largest magnitude of any sum of products with source elements between low and high. For integer weights.
-std::int64_t largest_accumulator(const LinearWeights& weights, std::int64_t low, std::int64_t high);
-
-// Without int8_dot_product: the part of the weights that would let a pair of products saturate 16 bits. What is left in
-// `weights` (of which the residuals are taken away) cannot. A pair is two adjacent input channels.
-struct Residual {
-  std::int32_t out_channel, in_channel, tap, value;  // in_channel within the group
-};
-std::vector<Residual> split_saturating_pairs(LinearWeights& weights);
+PathChoice require_path(ComputePath path, const LinearWeights& weights, const WeightBounds& bounds,
+                        const SourceRange& source, const CpuTraits& cpu);
 
 }  // namespace vaip::kernels

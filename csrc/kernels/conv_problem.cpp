@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "base/error.h"
-
 namespace vaip::kernels {
 namespace {
 
@@ -12,35 +10,6 @@ bool all_equal(const ir::Shape& values, std::int64_t expected) {
 }
 
 ir::Shape or_ones(const ir::Shape& given, std::size_t rank) { return given.empty() ? ir::Shape(rank, 1) : given; }
-
-// Subtracts zero points and notes scales, where the parameters are per tensor or per output channel and the values
-// narrow; else applies them, which leaves real numbers. `channel_of` gives the output channel of the i-th element,
-// `place` its position among the weights.
-template <typename ChannelOf, typename Place>
-void fill(LinearWeights& weights, const Operand& w, std::size_t channel_axis, const ChannelOf& channel_of,
-          const Place& place) {
-  const std::size_t count = static_cast<std::size_t>(w.count());
-  const auto channels = static_cast<std::size_t>(weights.out_channels);
-  weights.scale.assign(channels, 1.0);
-  const bool narrow = ir::is_integer(w.dtype) && ir::size_of(w.dtype) <= 2;
-  const bool along_channels =
-      w.per_tensor() || (static_cast<std::size_t>(w.quant->axis) == channel_axis && w.quant->scale.size() == channels);
-  if (!narrow || !along_channels) {
-    const std::vector<double> real = real_values(w);
-    weights.real.resize(count);
-    for (std::size_t i = 0; i < count; ++i) weights.real[place(i)] = real[i];
-    return;
-  }
-  const std::vector<std::int32_t> stored = stored_integers(w);
-  weights.integers.resize(count);
-  const auto entry = [&](std::size_t channel) { return w.per_tensor() ? 0 : channel; };
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::int32_t zero_point = w.quant ? w.quant->zero_point[entry(channel_of(i))] : 0;
-    weights.integers[place(i)] = stored[i] - zero_point;
-  }
-  if (w.quant)
-    for (std::size_t c = 0; c < channels; ++c) weights.scale[c] = static_cast<double>(w.quant->scale[entry(c)]);
-}
 
 }  // namespace
 
@@ -72,31 +41,6 @@ ConvProblem conv_problem(const ir::ConvAttrs& attrs, const Operand& x, const Ope
   p.pads_begin.assign(pads.begin(), pads.begin() + static_cast<std::ptrdiff_t>(rank));
   p.pads_end.assign(pads.begin() + static_cast<std::ptrdiff_t>(rank), pads.end());
   return p;
-}
-
-LinearWeights conv_weights(const ir::ConvAttrs& attrs, const Operand& w) {
-  LinearWeights weights;
-  weights.out_channels = w.shape[0];
-  weights.in_channels = w.shape[1];
-  weights.taps = ir::element_count(ir::Shape(w.shape.begin() + 2, w.shape.end()));
-  weights.groups = attrs.groups;
-  const auto per_channel = static_cast<std::size_t>(weights.per_channel());
-  fill(weights, w, 0, [per_channel](std::size_t i) { return i / per_channel; }, [](std::size_t i) { return i; });
-  return weights;
-}
-
-LinearWeights matmul_weights(const Operand& b, bool transposed) {
-  LinearWeights weights;
-  const auto rows = static_cast<std::size_t>(b.shape[0]), columns = static_cast<std::size_t>(b.shape[1]);
-  weights.out_channels = b.shape[transposed ? 0 : 1];
-  weights.in_channels = b.shape[transposed ? 1 : 0];
-  if (transposed)
-    fill(weights, b, 0, [columns](std::size_t i) { return i / columns; }, [](std::size_t i) { return i; });
-  else
-    fill(
-        weights, b, 1, [columns](std::size_t i) { return i % columns; },
-        [rows, columns](std::size_t i) { return i % columns * rows + i / columns; });
-  return weights;
 }
 
 WindowCursor::WindowCursor(const ConvProblem& problem, std::int64_t output_pixel) : problem_(problem) {

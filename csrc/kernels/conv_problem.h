@@ -5,7 +5,6 @@
 #include <cstdint>
 
 #include "ir/graph.h"
-#include "kernels/compute_path.h"
 #include "kernels/operand.h"
 
 namespace vaip::kernels {
@@ -28,12 +27,6 @@ struct ConvProblem {
 ConvProblem fold_pointwise(const ConvProblem& problem);
 
 ConvProblem conv_problem(const ir::ConvAttrs& attrs, const Operand& x, const Operand& w, const Operand& y);
-
-// [M, C/group, kernel...] constants as they are; per-channel parameters along axis 0.
-LinearWeights conv_weights(const ir::ConvAttrs& attrs, const Operand& w);
-
-// A constant [K, N] (or [N, K] if transposed): per-channel parameters along the axis of N.
-LinearWeights matmul_weights(const Operand& b, bool transposed);
 
 // Offsets, in pixels from the start of the batch item, of the input pixel under each tap of the window at an output
 // pixel.

@@ -40,29 +40,22 @@ LinearKernel::LinearKernel(const ConvProblem& problem, LinearWeights weights, co
   SourceRange source;
   source.dtype = x.dtype;
   source.zero_point = x.quant ? x.quant->zero_point[0] : 0;
-  choice_ = options.path ? require_path(*options.path, weights, source, options.cpu)
-                         : choose_path(weights, source, options.cpu);
-  while (choice_.path != ComputePath::f64 && !build_chunks(weights, source, options.cpu)) {
+  const WeightBounds bounds = bounds_of(weights);
+  choice_ = options.path ? require_path(*options.path, weights, bounds, source, options.cpu)
+                         : choose_path(weights, bounds, source, options.cpu);
+  while (choice_.path != ComputePath::f64 && !build_chunks(weights, bounds, source, options.cpu)) {
     if (options.path)
       fail(ErrorKind::invalid_argument, "oneDNN has no exact implementation for path ", name(choice_.path));
     const ComputePath next = choice_.path == ComputePath::int8 ? ComputePath::f32 : ComputePath::f64;
-    choice_ = choose_path(weights, source, options.cpu, next);
+    choice_ = choose_path(weights, bounds, source, options.cpu, next);
   }
   if (choice_.path == ComputePath::f64) build_f64(weights);
   plan_scratch();
 }
 
-bool LinearKernel::build_chunks(LinearWeights& weights, const SourceRange& range, const CpuTraits& cpu) {
+bool LinearKernel::build_chunks(LinearWeights& weights, const WeightBounds& bounds, const SourceRange& range,
+                                const CpuTraits& cpu) {
   source_ = LinearSource(problem_, x_, choice_.path);
-  const std::int64_t largest = choice_.path == ComputePath::int8
-                                   ? largest_accumulator(weights, 0, 255)
-                                   : largest_accumulator(weights, range.low(), range.high());
-  std::vector<double> shares;  // the zero point's: the same at every pixel, since the padding holds it, too
-  for (std::int64_t oc = 0; oc < weights.out_channels; ++oc) {
-    const auto row = weights.integers.begin() + oc * weights.per_channel();
-    const std::int64_t sum = std::accumulate(row, row + weights.per_channel(), std::int64_t{0});
-    shares.push_back(static_cast<double>(source_.zero_point() * sum));
-  }
   std::vector<Residual> residuals;
   if (choice_.path == ComputePath::int8 && !cpu.int8_dot_product) residuals = split_saturating_pairs(weights);
   for (std::int64_t first = 0; first < weights.in_channels; first += choice_.chunk_channels) {
@@ -73,25 +66,41 @@ bool LinearKernel::build_chunks(LinearWeights& weights, const SourceRange& range
       chunks_.clear();
       for (const Residual& r : residuals)
         weights.integers[static_cast<std::size_t>(r.out_channel * weights.per_channel() + r.in_channel * weights.taps +
-                                                  r.tap)] += r.value;
+                                                  r.tap)] += static_cast<std::int16_t>(r.value);
       return false;
     }
     chunks_.push_back({first, count, std::move(*conv)});
   }
-  epilogue_.set_largest_accumulator(largest);
+  epilogue_.set_largest_accumulator(
+      bounds.largest_accumulator(choice_.path == ComputePath::int8 ? Range{0, 255} : range.centred()));
+  std::vector<double> shares;  // the zero point's: the same at every pixel, since the padding holds it, too
+  for (const SignedSums& sums : bounds.channels)
+    shares.push_back(static_cast<double>(source_.zero_point() * sums.total()));
   epilogue_.subtract(shares);
-  std::stable_sort(residuals.begin(), residuals.end(), [](const Residual& a, const Residual& b) {
-    return a.tap != b.tap ? a.tap < b.tap : a.in_channel < b.in_channel;
-  });
-  for (const Residual& r : residuals) {
-    if (residual_taps_.empty() || residual_taps_.back().tap != r.tap)
-      residual_taps_.push_back({r.tap, residuals_.size(), residuals_.size()});
-    const auto group = static_cast<std::int32_t>(r.out_channel / (weights.out_channels / weights.groups));
-    residuals_.push_back(
-        {group * static_cast<std::int32_t>(weights.in_channels) + r.in_channel, r.out_channel, r.value});
-    residual_taps_.back().end = residuals_.size();
-  }
+  order_residuals(weights, residuals);
   return true;
+}
+
+// By tap, then by input channel, as add_residuals() reads them: a counting sort, since there may be many.
+void LinearKernel::order_residuals(const LinearWeights& weights, const std::vector<Residual>& residuals) {
+  if (residuals.empty()) return;
+  const auto key = [&](const Residual& r) {
+    return static_cast<std::size_t>(r.tap * weights.in_channels + r.in_channel);
+  };
+  std::vector<std::size_t> begin(static_cast<std::size_t>(weights.per_channel()) + 1, 0);  // of each key
+  for (const Residual& r : residuals) ++begin[key(r) + 1];
+  std::partial_sum(begin.begin(), begin.end(), begin.begin());
+  for (std::int64_t tap = 0; tap < weights.taps; ++tap) {
+    const std::size_t first = begin[static_cast<std::size_t>(tap * weights.in_channels)];
+    const std::size_t last = begin[static_cast<std::size_t>((tap + 1) * weights.in_channels)];
+    if (first != last) residual_taps_.push_back({tap, first, last});
+  }
+  residuals_.resize(residuals.size());
+  for (const Residual& r : residuals) {
+    const auto group = static_cast<std::int32_t>(r.out_channel / (weights.out_channels / weights.groups));
+    residuals_[begin[key(r)]++] = {group * static_cast<std::int32_t>(weights.in_channels) + r.in_channel, r.out_channel,
+                                   r.value};
+  }
 }
 
 void LinearKernel::build_f64(const LinearWeights& w) {
@@ -104,7 +113,7 @@ void LinearKernel::build_f64(const LinearWeights& w) {
       for (std::int64_t tap = 0; tap < w.taps; ++tap) {
         const auto from = static_cast<std::size_t>(oc * depth + ic * w.taps + tap);
         panel[(tap * w.in_channels + ic) * kPanelF64 + column % kPanelF64] =
-            w.are_integers() ? w.integers[from] : w.real[from];
+            w.are_integers() ? static_cast<double>(w.integers[from]) : w.real[from];
       }
   }
 }

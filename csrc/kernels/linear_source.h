@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "kernels/compute_path.h"
 #include "kernels/conv_problem.h"
 
 namespace vaip::kernels {

@@ -2,6 +2,8 @@
 
 #include <string_view>
 
+#include "kernels/multiversion.h"
+
 namespace vaip::kernels {
 namespace {
 
@@ -23,13 +25,19 @@ bool pairs_are_adjacent_channels(const memory::desc& packed, const ConvProblem& 
   return !blocks.empty() && blocks.back() == 4 && dims.back() == (grouped ? 2 : 1);
 }
 
+template <typename T>
+VAIP_MULTIVERSION void convert(const std::int16_t* __restrict in, std::int64_t count, T* __restrict out) {
+  for (std::int64_t i = 0; i < count; ++i) out[i] = static_cast<T>(in[i]);
+}
+
 // The chunk's weights as oneDNN's plain [g][oc][ic][kernel...].
 template <typename T>
-void gather(const LinearWeights& weights, std::int64_t first, std::int64_t count, T* out) {
-  for (std::int64_t oc = 0; oc < weights.out_channels; ++oc) {
-    const std::int32_t* row = weights.integers.data() + oc * weights.per_channel() + first * weights.taps;
-    for (std::int64_t i = 0; i < count * weights.taps; ++i) *out++ = static_cast<T>(row[i]);
-  }
+void gather(const LinearWeights& weights, std::int64_t first, std::int64_t count, void* plain) {
+  auto* out = static_cast<T*>(plain);
+  if (count == weights.in_channels)
+    return convert(weights.integers.data(), weights.out_channels * weights.per_channel(), out);
+  for (std::int64_t oc = 0; oc < weights.out_channels; ++oc, out += count * weights.taps)
+    convert(weights.integers.data() + oc * weights.per_channel() + first * weights.taps, count * weights.taps, out);
 }
 
 memory::dims with_prefix(memory::dims prefix, const ir::Shape& spatial) {
@@ -70,9 +78,9 @@ std::optional<OneDnnConv> OneDnnConv::create(const ConvProblem& p, ComputePath p
 
   memory plain(memory::desc(weight_dims, weight_type, ir::row_major_strides(weight_dims)), onednn_engine());
   if (int8)
-    gather(weights, first, count, static_cast<std::int8_t*>(plain.get_data_handle()));
+    gather<std::int8_t>(weights, first, count, plain.get_data_handle());
   else
-    gather(weights, first, count, static_cast<float*>(plain.get_data_handle()));
+    gather<float>(weights, first, count, plain.get_data_handle());
   memory packed(packed_desc, onednn_engine());
   dnnl::stream stream(onednn_engine());
   dnnl::reorder(plain, packed).execute(stream, plain, packed);

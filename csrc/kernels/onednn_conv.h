@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 
+#include "kernels/compute_path.h"
 #include "kernels/conv_problem.h"
 #include "kernels/onednn.h"
 

@@ -63,6 +63,8 @@ std::int64_t inner_count(const ir::Shape& shape, int axis) {
 
 bool is_packed(ir::DType dtype) { return dtype == ir::DType::u4 || dtype == ir::DType::s4; }
 
+}  // namespace
+
 void check_size(const Operand& constant) {
   const std::size_t bits = is_packed(constant.dtype) ? 4 : 8 * ir::size_of(constant.dtype);
   const std::size_t needed = (static_cast<std::size_t>(constant.count()) * bits + 7) / 8;
@@ -72,19 +74,12 @@ void check_size(const Operand& constant) {
          constant.constant ? constant.constant->size_bytes : 0);
 }
 
-template <typename T>
-void widen(const ir::Constant& constant, std::vector<std::int32_t>& out) {
-  std::copy_n(constant.as<T>(), out.size(), out.begin());
-}
-
-}  // namespace
-
 std::vector<double> real_values(const Operand& constant) {
   check_size(constant);
   const std::int64_t count = constant.count();
   std::vector<double> real(static_cast<std::size_t>(count));
   if (is_packed(constant.dtype)) {
-    const std::vector<std::int32_t> integers = stored_integers(constant);
+    const std::vector<std::int8_t> integers = unpack_4_bits(constant);
     std::copy(integers.begin(), integers.end(), real.begin());
   } else {
     load_real(constant.dtype, constant.constant->data.get(), 0, 1, count, Affine{}, real.data());
@@ -100,34 +95,16 @@ std::vector<double> real_values(const Operand& constant) {
   return real;
 }
 
-std::vector<std::int32_t> stored_integers(const Operand& constant) {
+std::vector<std::int8_t> unpack_4_bits(const Operand& constant) {
   check_size(constant);
-  std::vector<std::int32_t> out(static_cast<std::size_t>(constant.count()));
-  switch (constant.dtype) {
-    case ir::DType::u8:
-      widen<std::uint8_t>(*constant.constant, out);
-      break;
-    case ir::DType::s8:
-      widen<std::int8_t>(*constant.constant, out);
-      break;
-    case ir::DType::u16:
-      widen<std::uint16_t>(*constant.constant, out);
-      break;
-    case ir::DType::s16:
-      widen<std::int16_t>(*constant.constant, out);
-      break;
-    case ir::DType::u4:
-    case ir::DType::s4: {  // two per byte, the first in the low nibble
-      const auto* bytes = constant.constant->as<std::uint8_t>();
-      for (std::size_t i = 0; i < out.size(); ++i) {
-        const int nibble = (i % 2 == 0 ? bytes[i / 2] : bytes[i / 2] >> 4) & 0xF;
-        out[i] = constant.dtype == ir::DType::s4 && nibble >= 8 ? nibble - 16 : nibble;
-      }
-      break;
-    }
-    default:
-      fail(ErrorKind::internal, "constant '", constant.name, "' of type ", ir::name(constant.dtype),
-           " was read as integers of at most 16 bits");
+  if (!is_packed(constant.dtype))
+    fail(ErrorKind::internal, "constant '", constant.name, "' of type ", ir::name(constant.dtype),
+         " was read as integers of 4 bits");
+  std::vector<std::int8_t> out(static_cast<std::size_t>(constant.count()));
+  const auto* bytes = constant.constant->as<std::uint8_t>();
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const int nibble = (i % 2 == 0 ? bytes[i / 2] : bytes[i / 2] >> 4) & 0xF;
+    out[i] = static_cast<std::int8_t>(constant.dtype == ir::DType::s4 && nibble >= 8 ? nibble - 16 : nibble);
   }
   return out;
 }

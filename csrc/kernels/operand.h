@@ -52,7 +52,10 @@ ir::Shape broadcast_strides(const Operand& operand, const ir::Shape& shape);
 // A constant's elements as real numbers in row-major order, quantization parameters (also per axis) applied.
 std::vector<double> real_values(const Operand& constant);
 
-// A constant's stored integers (also packed 4-bit ones), without zero points applied. At most 16 bits wide.
-std::vector<std::int32_t> stored_integers(const Operand& constant);
+// The stored integers of a u4 or s4 constant, which are packed two per byte, the first in the low nibble.
+std::vector<std::int8_t> unpack_4_bits(const Operand& constant);
+
+// Throws Error(invalid_model) for a constant with fewer bytes than its shape and type need.
+void check_size(const Operand& constant);
 
 }  // namespace vaip::kernels

@@ -49,6 +49,10 @@ std::vector<std::uint64_t> session_ids(const std::string& library) {
   }
 }
 
+std::uint64_t find_session(const std::string& library, const std::string& tag) {
+  return ep_api(library).FindSession(tag.c_str());
+}
+
 std::string session_report(const std::string& library, std::uint64_t session) {
   const VaipEpApi& api = ep_api(library);
   std::string report;
@@ -68,6 +72,9 @@ void bind_session_reports(py::module_& module) {
   const auto release_gil = py::call_guard<py::gil_scoped_release>();
   module.def("session_ids", &session_ids, py::arg("library"), release_gil,
              "Ids of the sessions alive in the EP library, oldest first.");
+  module.def("find_session", &find_session, py::arg("library"), py::arg("tag"), release_gil,
+             "Id of the live session created with the session configuration entry SESSION_TAG set to `tag`, or 0.");
+  module.attr("SESSION_TAG") = VAIP_SESSION_TAG;
   module.def("session_report", &session_report, py::arg("library"), py::arg("session"), release_gil,
              "The session's report as JSON; empty when no such session is alive.");
 }

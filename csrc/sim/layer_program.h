@@ -101,6 +101,7 @@ struct LayerProgram {
   Operand a, b, c;
   std::int64_t macs = 0;                    // without padding
   std::int64_t l1_bytes = 0, l2_bytes = 0;  // occupancy of one core's and of one column's memory
+  bool chained = false;                     // runs in the pass of the layer before it: no dispatch of its own
   std::int64_t host_elements = 0;           // `host`: elements that are quantized or dequantized
 };
 

@@ -32,6 +32,12 @@ double page_misses(const Leg& leg, const device::Device& device) {
   return static_cast<double>(leg.page_visits) / (1 + squared * squared * squared);
 }
 
+// Of the cores' time: what they do not lose to columns that wait for each other.
+double useful_share(const LayerProgram& layer, const Target& target) {
+  constexpr double kLeast = 0.2;
+  return std::max(kLeast, 1 - target.profile.dataflow.column_loss * static_cast<double>(layer.columns - 1));
+}
+
 std::int64_t channels_of(const Leg& leg) { return std::max<std::int64_t>(leg.channels, 1); }
 
 enum class Direction : std::uint8_t { read, write };  // of DDR
@@ -86,12 +92,14 @@ double near_tile_cycles(const Operand& operand, const device::Device& device) {
 double call_cycles(const LayerProgram& layer, const KernelCycles& kernel, const Target& target) {
   const double inputs = (layer.a.tiles > 0 ? 1 : 0) + (layer.b.tiles > 0 ? 1 : 0);
   const device::Device::Lock& lock = target.device.lock;
-  return kernel.per_call + target.profile.dataflow.step_overhead_cycles +
-         inputs * (lock.acquire_cycles + lock.release_cycles);
+  return (kernel.per_call + target.profile.dataflow.step_overhead_cycles +
+          inputs * (lock.acquire_cycles + lock.release_cycles)) /
+         useful_share(layer, target);
 }
 
-double block_cycles(const KernelCycles& kernel, const Target& target) {
-  return kernel.per_block + target.device.lock.acquire_cycles + target.device.lock.release_cycles;
+double block_cycles(const LayerProgram& layer, const KernelCycles& kernel, const Target& target) {
+  return (kernel.per_block + target.device.lock.acquire_cycles + target.device.lock.release_cycles) /
+         useful_share(layer, target);
 }
 
 double dispatch_cycles(const LayerProgram& layer, const Target& target) {
@@ -99,7 +107,7 @@ double dispatch_cycles(const LayerProgram& layer, const Target& target) {
   if (layer.kernel.kind == KernelKind::none) return 0;
   if (layer.kernel.kind == KernelKind::host)
     return static_cast<double>(layer.host_elements) * dispatch.quantize_ns_per_element * 1e-3 * target.cycles_per_us;
-  return dispatch.layer_us * target.cycles_per_us;
+  return layer.chained ? 0 : dispatch.layer_us * target.cycles_per_us;
 }
 
 }  // namespace vaip::sim

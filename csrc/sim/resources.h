@@ -69,7 +69,7 @@ double near_tile_cycles(const Operand& operand, const device::Device& device);
 
 // A kernel call with its input locks; and what a block adds, the lock of its output tile included.
 double call_cycles(const LayerProgram& layer, const KernelCycles& kernel, const Target& target);
-double block_cycles(const KernelCycles& kernel, const Target& target);
+double block_cycles(const LayerProgram& layer, const KernelCycles& kernel, const Target& target);
 
 double dispatch_cycles(const LayerProgram& layer, const Target& target);
 

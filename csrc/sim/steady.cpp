@@ -36,7 +36,7 @@ class Steady {
         c_(path(layer.c, works_[2])) {
     if (layer.kernel.kind == KernelKind::copy) return;
     call_ = call_cycles(layer, kernel, target);
-    block_ = block_cycles(kernel, target);
+    block_ = block_cycles(layer, kernel, target);
     compute_ = blocks_ * (steps_ * call_ + block_);
     // A core waits for each tile of a single buffer to come, or to leave before the next block begins.
     if (layer.a.buffers == 1) waiting_ += a_.near - a_.near_tile;

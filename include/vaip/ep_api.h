@@ -11,6 +11,7 @@ extern "C" {
 #endif
 
 #define VAIP_EP_API_VERSION 1
+#define VAIP_SESSION_TAG "vaip.session_tag"
 
 typedef struct VaipEpApi {
   uint32_t version;            /* VAIP_EP_API_VERSION of the library */
@@ -18,6 +19,10 @@ typedef struct VaipEpApi {
 
   /* Writes the ids of up to `capacity` live sessions, oldest first; returns how many are alive. */
   size_t (*GetSessionIds)(uint64_t* ids, size_t capacity);
+
+  /* The id of the live session that was created with the session configuration entry VAIP_SESSION_TAG set to `tag`, or 0.
+     An application that creates sessions on several threads tells them apart with it. */
+  uint64_t (*FindSession)(const char* tag);
 
   /* Writes the session's report (JSON, UTF-8, NUL-terminated) if `capacity` bytes hold it; returns the bytes needed
      including the NUL, or 0 when no such session is alive. Thread-safe. */

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import platform
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from vaip import _core
 from vaip._core import Error
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     import onnxruntime
 
     Model = str | os.PathLike[str] | bytes | onnx.ModelProto
-
-_creation = threading.Lock()
 
 
 class NpuSession:
@@ -41,16 +39,16 @@ class NpuSession:
         threads: int = 0,
     ) -> None:
         register()
-        with _device_file(device) as device_name, _creation:
+        tag = uuid4().hex
+        with _device_file(device) as device_name:
             provider_options = _provider_options(device_name, config, options, threads)
             _core.resolve_options(provider_options)  # onnxruntime would only log what is wrong and run on the CPU
-            before = set(_core.session_ids(get_library_path()))
-            self.onnxruntime = _inference_session(model, [(EP_NAME, provider_options), "CPUExecutionProvider"], threads)
+            providers = [(EP_NAME, provider_options), "CPUExecutionProvider"]
+            self.onnxruntime = _inference_session(model, providers, threads, {_core.SESSION_TAG: tag})
             self.onnxruntime.disable_fallback()
-            created = [i for i in _core.session_ids(get_library_path()) if i not in before]
-        if not created:
+        self._id = _core.find_session(get_library_path(), tag)
+        if not self._id:
             raise Error(f"{EP_NAME} took no part in the session: see onnxruntime's messages above")
-        self._id = created[-1]
 
     def report(self) -> Report:
         return Report.from_dict(json.loads(_core.session_report(get_library_path(), self._id)))

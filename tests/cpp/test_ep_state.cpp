@@ -128,7 +128,12 @@ TEST(sessions_are_listed_from_open_to_close) {
   SessionRegistry& registry = SessionRegistry::instance();
   const auto first = registry.open(), second = registry.open();
   CHECK(registry.ids() == (std::vector<std::uint64_t>{first->id(), second->id()}));
+  registry.tag(second->id(), "mine");
+  registry.tag(first->id(), "yours");
+  CHECK_EQ(registry.find_tagged("mine"), second->id());
+  CHECK_EQ(registry.find_tagged("nobody's"), 0u);
   registry.close(first->id());
+  CHECK_EQ(registry.find_tagged("yours"), 0u);
   CHECK(registry.find(first->id()) == nullptr);
   CHECK(registry.find(second->id()) == second);
   registry.close(second->id());

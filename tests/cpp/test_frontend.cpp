@@ -199,8 +199,8 @@ TEST(a_shared_dq_belongs_to_each_unit_and_becomes_a_layer_where_its_float_is_wan
   CHECK(r.graph.layers[0].as<ir::DequantizeAttrs>());  // first, in topological order
   CHECK_EQ(nodes_of(r, "n_x_f"), "n_x_f");
   CHECK_EQ(output_of(r, "n_x_f").name, "x_f");
-  CHECK_EQ(input_of(r, "n_x_f", 0).name, "x");  // two values
-  CHECK(mentions(reason_of(m.graph, "n_l"), "LRN `n_l`: VAIP has no such layer on the IPU"));
+  CHECK_EQ(input_of(r, "n_x_f", 0).name, "x");                               // two values
+  CHECK_EQ(reason_of(m.graph, "n_l"), "VAIP has no such layer on the IPU");  // whoever prints it names the node
 
   m.graph.nodes.pop_back();
   m.output("x_f");
@@ -448,7 +448,7 @@ TEST(types_come_from_zero_points_and_attributes) {
   m.graph.nodes[0].attributes["saturate"] = std::int64_t{1};
   CHECK(output_of(recognise(m.graph), "n_y").dtype == DType::s8);
   m.graph.nodes[0].attributes["output_dtype"] = std::int64_t{17};  // an 8-bit float
-  CHECK(mentions(reason_of(m.graph, "n_y"), "QuantizeLinear `n_y`: quantizes to other"));
+  CHECK(reason_of(m.graph, "n_y").find("quantizes to other") == 0);
   m.graph.nodes[0].attributes["output_dtype"] = std::int64_t{3};
   m.graph.nodes[0].inputs.push_back(m.scalar_zero_point("z", DType::u8, 0));
   CHECK_THROWS(recognise(m.graph), "output_dtype contradicts");
@@ -474,20 +474,20 @@ TEST(reasons_say_what_to_change) {
                              b.graph.nodes[3].inputs[1] = b.floats("wf", {4, 3, 3, 3}, std::vector<float>(108));
                            }),
                            "n_c"),
-                 "Conv `n_c`: weight `wf` is float; quantize it"));
+                 "weight `wf` is float; quantize it"));
   CHECK(mentions(
       reason_of(changed([](OnnxBuilder& b) { b.graph.constants.erase("w"), b.input("w", DType::s8, {4, 3, 3, 3}); }),
                 "n_c"),
-      "Conv `n_c`: weight `w_f` is not constant"));
+      "weight `w_f` is not constant"));
   CHECK(mentions(reason_of(changed([](OnnxBuilder& b) { b.graph.constants.erase("b_f_s"); }), "n_c"),
                  "DequantizeLinear `n_b_f`: scale `b_f_s` is not a constant"));
   CHECK(mentions(
       reason_of(changed([](OnnxBuilder& b) { b.graph.nodes[3].inputs[2] = b.input("bias", DType::f32, {4}); }), "n_c"),
-      "Conv `n_c`: bias `bias` is not constant"));
+      "bias `bias` is not constant"));
   CHECK(mentions(
       reason_of(changed([](OnnxBuilder& b) { b.graph.nodes[3].inputs[0] = b.input("xf", DType::f32, {1, 3, 8, 8}); }),
                 "n_c"),
-      "Conv `n_c`: input `xf` is float; quantize it (no DequantizeLinear before it)"));
+      "input `xf` is float; quantize it (no DequantizeLinear before it)"));
   CHECK(mentions(
       reason_of(changed([](OnnxBuilder& b) { b.graph.nodes[3].inputs[0] = b.input("xh", DType::f16, {1, 3, 8, 8}); }),
                 "n_c"),
@@ -527,8 +527,8 @@ TEST(float_models_have_reasons_and_no_units) {
   m.output("y");
   const Recognition r = recognise(m.graph);
   CHECK(r.units.empty() && r.graph.inputs.empty() && r.graph.outputs.empty());
-  CHECK(mentions(r.reasons[0], "Relu `n_a`: input `x` is float"));
-  CHECK(mentions(r.reasons[1], "Softmax(y): input `a` comes from no DequantizeLinear"));
+  CHECK(r.reasons[0].find("input `x` is float") == 0);
+  CHECK(r.reasons[1].find("input `a` comes from no DequantizeLinear") == 0);
 }
 
 TEST(shapes_are_inferred_where_the_model_declares_none) {
@@ -623,7 +623,7 @@ TEST(broken_models_are_errors) {
     return copy.graph;
   };
   CHECK_THROWS(recognise(broken([](auto& g) { g.nodes[3].attributes["pads"] = 1.0F; })),
-               "Conv `n_c`: attribute pads has the wrong type");
+               "attribute pads has the wrong type");
   CHECK_THROWS(recognise(broken([](auto& g) { g.nodes[3].attributes["group"] = std::int64_t{3}; })), "Conv `n_c`");
   CHECK_THROWS(recognise(broken([](auto& g) { g.nodes[3].attributes["auto_pad"] = std::string("SAME"); })),
                "auto_pad is 'SAME'");

@@ -219,13 +219,23 @@ TEST(packed_4_bit_weights) {
 
 // ---- the choice of a path ----
 
-kernels::LinearWeights weights_of(std::int64_t out, std::int64_t in, std::int32_t value) {
+kernels::LinearWeights weights_of(std::int64_t out, std::int64_t in, std::int16_t value) {
   kernels::LinearWeights w;
   w.out_channels = out;
   w.in_channels = in;
   w.integers.assign(static_cast<std::size_t>(out * in), value);
   w.scale.assign(static_cast<std::size_t>(out), 1.0);
   return w;
+}
+
+kernels::PathChoice choose(const kernels::LinearWeights& w, const kernels::SourceRange& source,
+                           const kernels::CpuTraits& cpu) {
+  return kernels::choose_path(w, kernels::bounds_of(w), source, cpu);
+}
+
+kernels::PathChoice require(ComputePath path, const kernels::LinearWeights& w, const kernels::SourceRange& source,
+                            const kernels::CpuTraits& cpu) {
+  return kernels::require_path(path, w, kernels::bounds_of(w), source, cpu);
 }
 
 // Results of 8 bits are tried in float32 first: every accumulator must come out as in double.
@@ -256,30 +266,30 @@ TEST(epilogue_equals_double_for_every_accumulator) {
 TEST(paths_follow_from_operands_and_cpu) {
   const kernels::SourceRange u8{DType::u8, 0}, s16{DType::s16, 0}, f32{DType::f32, 0};
   const kernels::CpuTraits vnni{true}, plain{false};
-  CHECK(choose_path(weights_of(4, 64, 64), u8, plain).path == ComputePath::int8);
-  CHECK(choose_path(weights_of(4, 64, 65), u8, plain).path == ComputePath::f32);  // every pair saturates
-  CHECK(choose_path(weights_of(4, 64, 127), u8, vnni).path == ComputePath::int8);
-  CHECK(choose_path(weights_of(4, 64, 200), u8, vnni).path == ComputePath::f32);  // beyond s8
-  CHECK(choose_path(weights_of(4, 2, 100), s16, vnni).path == ComputePath::f32);
-  CHECK(choose_path(weights_of(4, 64, 1), f32, vnni).path == ComputePath::f64);
-  CHECK(choose_path(weights_of(4, 64, 32767), s16, vnni).path == ComputePath::f64);
-  CHECK_THROWS(require_path(ComputePath::int8, weights_of(4, 2, 200), u8, vnni), "path int8 would not be exact");
-  CHECK_THROWS(require_path(ComputePath::f32, weights_of(4, 64, 1), f32, vnni), "not integers");
+  CHECK(choose(weights_of(4, 64, 64), u8, plain).path == ComputePath::int8);
+  CHECK(choose(weights_of(4, 64, 65), u8, plain).path == ComputePath::f32);  // every pair saturates
+  CHECK(choose(weights_of(4, 64, 127), u8, vnni).path == ComputePath::int8);
+  CHECK(choose(weights_of(4, 64, 200), u8, vnni).path == ComputePath::f32);  // beyond s8
+  CHECK(choose(weights_of(4, 2, 100), s16, vnni).path == ComputePath::f32);
+  CHECK(choose(weights_of(4, 64, 1), f32, vnni).path == ComputePath::f64);
+  CHECK(choose(weights_of(4, 64, 32767), s16, vnni).path == ComputePath::f64);
+  CHECK_THROWS(require(ComputePath::int8, weights_of(4, 2, 200), u8, vnni), "path int8 would not be exact");
+  CHECK_THROWS(require(ComputePath::f32, weights_of(4, 64, 1), f32, vnni), "not integers");
 
   // 255 * 127 * 518 is the last multiple that 2^24 holds.
-  CHECK_EQ(choose_path(weights_of(1, 518, 127), u8, vnni).chunks, 1);
-  CHECK_EQ(choose_path(weights_of(1, 519, 127), u8, vnni).chunks, 2);
+  CHECK_EQ(choose(weights_of(1, 518, 127), u8, vnni).chunks, 1);
+  CHECK_EQ(choose(weights_of(1, 519, 127), u8, vnni).chunks, 2);
   // Positive and negative weights bound each other only in part: half of each sum is enough.
   kernels::LinearWeights mixed = weights_of(1, 1000, 127);
   for (std::size_t i = 0; i < 1000; i += 2) mixed.integers[i] = -127;
-  CHECK_EQ(choose_path(mixed, u8, vnni).chunks, 1);
-  CHECK_EQ(choose_path(mixed, {DType::u8, 128}, vnni).chunks, 1);
+  CHECK_EQ(choose(mixed, u8, vnni).chunks, 1);
+  CHECK_EQ(choose(mixed, {DType::u8, 128}, vnni).chunks, 1);
 }
 
 TEST(residuals_restore_the_weights_and_leave_no_saturating_pair) {
   Random random(9);
   kernels::LinearWeights w = weights_of(8, 31, 0);
-  for (std::int32_t& v : w.integers) v = static_cast<std::int32_t>(random() % 256) - 128;
+  for (std::int16_t& v : w.integers) v = static_cast<std::int16_t>(static_cast<int>(random() % 256) - 128);
   kernels::LinearWeights safe = w;
   const auto residuals = kernels::split_saturating_pairs(safe);
   CHECK(!residuals.empty());
@@ -289,8 +299,60 @@ TEST(residuals_restore_the_weights_and_leave_no_saturating_pair) {
       for (const int x : {0, 255})
         for (const int y : {0, 255}) CHECK(x * a + y * b <= 32767 && x * a + y * b >= -32768);
     }
-  for (const auto& r : residuals) safe.integers[static_cast<std::size_t>(r.out_channel * 31 + r.in_channel)] += r.value;
+  for (const auto& r : residuals)
+    safe.integers[static_cast<std::size_t>(r.out_channel * 31 + r.in_channel)] += static_cast<std::int16_t>(r.value);
   CHECK(safe.integers == w.integers);
+}
+
+// Against one element at a time, for weights with several taps, an odd number of channels and rows longer than a
+// segment.
+TEST(bounds_and_pairs_of_weights_count_every_element) {
+  Random random(10);
+  for (const auto& [channels, taps] : {std::pair{1, 9}, {2, 1}, {31, 3}, {150, 1}, {17, 25}, {40000, 1}}) {
+    kernels::LinearWeights w = weights_of(3, channels, 0);
+    w.taps = taps;
+    w.integers.resize(static_cast<std::size_t>(3 * channels * taps));
+    for (std::int16_t& v : w.integers) v = static_cast<std::int16_t>(static_cast<int>(random() % 256) - 128);
+    const auto at = [&](std::int64_t oc, std::int64_t ic, std::int64_t tap) {
+      return static_cast<std::int64_t>(w.integers[static_cast<std::size_t>((oc * w.in_channels + ic) * w.taps + tap)]);
+    };
+    const kernels::WeightBounds bounds = kernels::bounds_of(w);
+    const std::vector<kernels::SignedSums> blocks = kernels::block_sums(w);
+    const std::int64_t blocks_per_channel = (w.in_channels + 7) / 8;
+    CHECK_EQ(blocks.size(), static_cast<std::size_t>(3 * blocks_per_channel));
+    std::int64_t pairs = 0, lowest = 0, highest = 0, largest = 0;
+    for (std::int64_t oc = 0; oc < 3; ++oc) {
+      std::vector<kernels::SignedSums> expected(static_cast<std::size_t>(blocks_per_channel));
+      kernels::SignedSums whole;
+      for (std::int64_t ic = 0; ic < w.in_channels; ++ic)
+        for (std::int64_t tap = 0; tap < w.taps; ++tap) {
+          const std::int64_t v = at(oc, ic, tap);
+          for (kernels::SignedSums* sums : {&whole, &expected[static_cast<std::size_t>(ic / 8)]})
+            (v > 0 ? sums->positive : sums->negative) += v;
+          lowest = std::min(lowest, v);
+          highest = std::max(highest, v);
+          if (ic % 2 == 0 && ic + 1 < w.in_channels) {
+            const std::int64_t next = at(oc, ic + 1, tap);
+            const auto exceeds = [](std::int64_t sum) { return 255 * sum > 32767 || 255 * sum < -32768; };
+            pairs += exceeds(v) || exceeds(next) || exceeds(v + next) ? 1 : 0;
+          }
+        }
+      for (std::int64_t b = 0; b < blocks_per_channel; ++b) {
+        const kernels::SignedSums& block = blocks[static_cast<std::size_t>(oc * blocks_per_channel + b)];
+        CHECK_EQ(block.positive, expected[static_cast<std::size_t>(b)].positive);
+        CHECK_EQ(block.negative, expected[static_cast<std::size_t>(b)].negative);
+      }
+      CHECK_EQ(bounds.channels[static_cast<std::size_t>(oc)].total(), whole.total());
+      largest =
+          std::max({largest, 155 * whole.positive - 100 * whole.negative, 100 * whole.positive - 155 * whole.negative});
+    }
+    CHECK_EQ(bounds.lowest, lowest);
+    CHECK_EQ(bounds.highest, highest);
+    CHECK_EQ(bounds.largest_accumulator({-100, 155}), largest);
+    CHECK_EQ(kernels::count_saturating_pairs(w), pairs);
+    CHECK_EQ(static_cast<std::int64_t>(kernels::split_saturating_pairs(w).size()), pairs);
+    CHECK_EQ(kernels::count_saturating_pairs(w), 0);
+  }
 }
 
 }  // namespace

@@ -197,18 +197,20 @@ TEST(a_sum_over_nothing_is_zero) {
 using Coordinates = ir::ResizeAttrs::Coordinates;
 using Nearest = ir::ResizeAttrs::Nearest;
 
-double coordinate(Coordinates mode, double i, double scale, double in, double out) {
+// The scale is p / q. One division of what double holds exactly, so that the boundary between two pixels is met
+// exactly.
+double coordinate(Coordinates mode, double i, double p, double q, double in, double out) {
   switch (mode) {
     case Coordinates::half_pixel:
-      return (i + 0.5) / scale - 0.5;
+      return ((2 * i + 1) * q - p) / (2 * p);
     case Coordinates::half_pixel_symmetric:
-      return in / 2 * (1 - out / (scale * in)) + (i + 0.5) / scale - 0.5;
+      return ((2 * i + 1) * q - p + in * p - out * q) / (2 * p);
     case Coordinates::pytorch_half_pixel:
-      return out > 1 ? (i + 0.5) / scale - 0.5 : 0;
+      return out > 1 ? ((2 * i + 1) * q - p) / (2 * p) : 0;
     case Coordinates::align_corners:
       return out == 1 ? 0 : i * (in - 1) / (out - 1);
     case Coordinates::asymmetric:
-      return i / scale;
+      return i * q / p;
   }
   return 0;
 }
@@ -231,7 +233,7 @@ TEST(resize_in_all_modes) {
           Shape out = shape;
           std::vector<double> scales(rank, 1.0);
           for (std::size_t d = rank < 3 ? 0 : variant == 2 ? 1 : 2; d < rank; ++d) {
-            const double scale = pick<double>(random, {2.0, 0.5, 1.5, 2.0 / 3.0, 3.0, 1.0});
+            const double scale = pick<float>(random, {2.0F, 0.5F, 1.5F, 2.0F / 3.0F, 3.0F, 1.0F});
             if (variant % 2 == 0) {
               scales[d] = scale;
               out[d] = std::max<std::int64_t>(
@@ -258,8 +260,10 @@ TEST(resize_in_all_modes) {
                 for (std::size_t d = 0; d < rank; ++d) {
                   const auto in_size = static_cast<double>(shape[d]), out_size = static_cast<double>(out[d]);
                   const bool resized = scales[d] != 1.0 || shape[d] != out[d];
+                  const bool by_size = !attrs.sizes.empty();
                   const double c =
-                      resized ? coordinate(coordinates, static_cast<double>(at[d]), scales[d], in_size, out_size)
+                      resized ? coordinate(coordinates, static_cast<double>(at[d]), by_size ? out_size : scales[d],
+                                           by_size ? in_size : 1, in_size, out_size)
                               : static_cast<double>(at[d]);
                   const double rounded = nearest == Nearest::round_prefer_floor  ? std::ceil(c - 0.5)
                                          : nearest == Nearest::round_prefer_ceil ? std::floor(c + 0.5)

@@ -251,6 +251,37 @@ class TestReports:
         assert all((run.result()[0] == expected).all() for run in runs)
         assert all(len(read.result()) >= 1 for read in reading)
 
+    def test_sessions_of_many_threads_keep_their_own(self, digits_int8: Path) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+        from threading import Barrier
+
+        from vaip.sessions import NpuSession
+
+        start = Barrier(8)
+
+        def create(i: int) -> tuple[str, str]:
+            device = ("phoenix", "strix")[i % 2]
+            start.wait()
+            if i >= 6:  # sessions that are not created through VAIP, in between
+                ort.InferenceSession(str(digits_int8), providers=[("VitisAIEP", {"device": "krackan"})])
+                return device, device
+            return device, NpuSession(digits_int8, device=device).report().device
+
+        for _ in range(10):
+            with ThreadPoolExecutor(8) as pool:
+                for wanted, reported in pool.map(create, range(8)):
+                    assert reported == wanted
+
+    def test_a_tag_finds_its_session(self, digits_int8: Path) -> None:
+        options = ort.SessionOptions()
+        options.add_session_config_entry(_core.SESSION_TAG, "mine")
+        session = ort.InferenceSession(str(digits_int8), options, providers=["VitisAIEP", "CPUExecutionProvider"])
+        library = vaip.get_library_path()
+        assert _core.find_session(library, "mine") == _core.session_ids(library)[-1]
+        assert _core.find_session(library, "yours") == 0
+        del session
+        assert _core.find_session(library, "mine") == 0
+
     def test_foreign_library_is_refused(self) -> None:
         with pytest.raises(vaip.Error, match="nothing"):
             _core.session_ids("/nowhere/nothing.so")

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -168,6 +172,39 @@ class TestFilesThatCannotBeWritten:
 
     def test_cache_directory(self, blocked: str) -> None:
         load_error(blocked, "cannot write", cache_dir=blocked, enable_cache_file_io_in_mem="0")
+
+
+READ_ONLY = """
+import os, sys
+import onnxruntime as ort, vaip
+if os.getuid() == 0:  # root may write everywhere: go on as nobody
+    os.setgid(65534)
+    os.setuid(65534)
+model, directory = sys.argv[1:]
+for options in ({"cache_dir": directory + "/cache", "enable_cache_file_io_in_mem": "0"},
+                {"report_file": directory + "/report.json"}):
+    try:
+        ort.InferenceSession(bytes.fromhex(model), providers=[("VitisAIEP", options), "CPUExecutionProvider"])
+    except Exception as error:
+        print(error)
+session = ort.InferenceSession(bytes.fromhex(model), providers=["VitisAIEP"])
+print("alive", session.get_providers()[0])
+"""
+
+
+def test_read_only_directory() -> None:
+    """A directory that may be read but not written to."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o555)
+        done = subprocess.run(
+            [sys.executable, "-c", READ_ONLY, GOOD_MODEL.hex(), directory], capture_output=True, text=True, check=False
+        )
+        os.chmod(directory, 0o755)
+    assert done.returncode == 0, done.stderr
+    cache, report, alive = done.stdout.strip().splitlines()
+    check_message(cache, ("cannot write", f"{directory}/cache"))
+    check_message(report, ("cannot write", f"{directory}/report.json"))
+    assert alive == "alive VitisAIEP"
 
 
 class TestModels:

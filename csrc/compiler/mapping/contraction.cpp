@@ -309,10 +309,9 @@ class Mapper {
     set_pages(layer_.c.far, device::bytes(p_.c, p_.n), 0);
   }
 
-  // One shim channel per column and operand; all of them for the only operand that comes from DDR. A dataflow that lays
-  // M over the columns spreads B's few streams over the memory tiles of all columns.
+  // One shim channel per column and operand; all of them for the only operand that comes from DDR.
   std::int64_t input_channels(std::int64_t streams, bool other_in_l2) const {
-    if (flow_.m_over_columns) return region_.columns;
+    if (flow_.spread_streams) return region_.columns;
     const std::int64_t available =
         flow_.adaptive && other_in_l2 ? region_.columns * target_.device.shim.channels_in : region_.columns;
     return std::min(streams, available);

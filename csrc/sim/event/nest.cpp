@@ -235,7 +235,7 @@ class Nest {
     inputs_of_class_.resize(static_cast<std::size_t>(classes_));
     add_input(layer.a, 'a', a_);
     add_input(layer.b, 'b', b_);
-    add_cores(call_cycles(layer, kernel, target), block_cycles(kernel, target));
+    add_cores(call_cycles(layer, kernel, target), block_cycles(layer, kernel, target));
     if (layer.c.tiles == 0) drained_.serial = false;
   }
 

@@ -126,8 +126,7 @@ def unclaimed_table(unclaimed: Iterable[Unclaimed], top: int = TOP_REASONS) -> T
     """Nodes that stay on another provider, those of one operator and reason in one row."""
     groups: dict[tuple[str, str], list[str]] = {}
     for node in unclaimed:
-        reason = node.reason.removeprefix(f"{node.op} `{node.name}`: ")  # the row says so already
-        groups.setdefault((node.op, reason), []).append(node.name)
+        groups.setdefault((node.op, node.reason), []).append(node.name)
     more = f" (the first {top} of {len(groups)} reasons)" if len(groups) > top else ""
     table = Table(title=f"Not on the NPU{more}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("op")

@@ -310,6 +310,8 @@ def iron_flm_npu2(lines: Sequence[Line]) -> list[Entry]:
         else:
             tile_n = re.search(r"tile_n=(\d+)", implementation)
             query = _flm(base, int(tile_n[1])) if tile_n else _flm(base)
+            if "shipped" in implementation:  # B is read again for each row of blocks
+                query = replace(query, stack="iron:flm_shipped")
         yield row(line, f"{implementation} {_shape(M, K, N)}", line.measured("us"), "us", query)
 
     return collect(lines, read)

@@ -120,5 +120,4 @@ def ryzenai_sw(lines: Sequence[Line]) -> list[Entry]:
 def _or_slower_release(entry: Row, best: Row) -> Entry:
     if entry is best:
         return entry
-    reason = f"a slower release than {best.label}: {entry.measured:g} ms against {best.measured:g} ms"
-    return Skipped(entry.label, entry.line, reason)
+    return Skipped(entry.label, entry.line, f"a slower release of the model: the best is {best.label}")

@@ -26,8 +26,8 @@ def find_model(name: str, precision: str, models: Path | None) -> Path:
         if _canonical(path.stem) == wanted:
             return path
     raise Error(
-        f"no model {name.lower()}_{precision}.onnx in {directory}; make it with VAIP's source tree: "
-        f"python benchmarks/models/networks.py all --out {directory}"
+        f"no model {_file_name(name)}_{precision}.onnx in {directory}; make it with VAIP's source tree: "
+        f"python benchmarks/models/networks.py {_file_name(name)} --out {directory}"
     )
 
 
@@ -43,6 +43,7 @@ def predict_network(
     host: bool,
 ) -> tuple[float, str]:
     """Microseconds and the bound that most of them go into."""
+    from vaip.inputs import make_inputs
     from vaip.sessions import NpuSession
 
     path = find_model(name, precision, models)
@@ -54,7 +55,11 @@ def predict_network(
             if settings:
                 config = Path(scratch) / "vaip_config.json"
                 config.write_text(json.dumps({"vaip": settings}), encoding="utf-8")
-        report = NpuSession(path, device=device, config=config).report()
+        session = NpuSession(path, device=device, config=config)
+        report = session.report()
+        if any(cluster.programs == 0 for cluster in report.clusters):  # dynamic shapes: timed once they are known
+            session.onnxruntime.run(None, make_inputs(session.onnxruntime))
+            report = session.report()
     if not report.clusters:
         raise Error(f"{path}: no node of it is claimed")
     us = report.latency_ms * 1e3
@@ -64,6 +69,11 @@ def predict_network(
     for layer in report.layers:
         spent[layer.bound] = spent.get(layer.bound, 0.0) + layer.cycles
     return us, max(spent, key=lambda bound: spent[bound], default="")
+
+
+def _file_name(name: str) -> str:
+    """ "MobileNetV2" as mobilenet_v2, "ResNet50" as resnet50."""
+    return re.sub(r"(?<=[a-z])([A-Z])(?=\d)", r"_\1", name).lower()
 
 
 def _canonical(name: str) -> str:

@@ -113,7 +113,8 @@ def _prediction(text: str, part: str = "all") -> Prediction:
         return Prediction(us=sum(each["compute"] for each in cost) / cycles_per_us, bound="compute")
     moving = [max((each["l1"], "l1"), (each["l2"], "l2"), (each["ddr"], "ddr")) for each in cost]
     exposed = sum(each["exposed"] + each["dispatch"] for each in cost) + timing.host_cycles
-    return Prediction(us=(sum(cycles for cycles, _ in moving) + exposed) / cycles_per_us, bound=max(moving)[1])
+    us = (sum(cycles for cycles, _ in moving) + exposed) / cycles_per_us
+    return Prediction(us=min(us, timing.latency_us), bound=max(moving)[1])  # what is exposed may be hidden here
 
 
 @dataclass(frozen=True, kw_only=True)

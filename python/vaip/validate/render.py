@@ -19,11 +19,11 @@ def summary(validation: Validation, *, rows: bool = False) -> RenderableType:
     table = Table(
         title="Published measurements against predictions", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
     )
-    table.add_column("table")
+    table.add_column("table", no_wrap=True, min_width=29)
     table.add_column("rows", justify="right")
     table.add_column("mean error", justify="right")
     table.add_column("worst", justify="right")
-    table.add_column("worst row", overflow="ellipsis", no_wrap=True, max_width=48)
+    table.add_column("worst row", overflow="ellipsis", no_wrap=True, max_width=44)
     table.add_column("skipped", justify="right")
     for result in validation.tables:
         worst = result.worst
@@ -82,14 +82,14 @@ def skipped_table(result: TableResult) -> Table:
 
 def parameters_table(parameters: Sequence[Parameter]) -> Table:
     table = Table(title="Fitted parameters", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("file")
+    table.add_column("of", overflow="fold")
     table.add_column("parameter", overflow="fold")
     table.add_column("value", justify="right")
     table.add_column("unit")
     table.add_column("fitted on", overflow="fold")
     for each in parameters:
         value = str(each.value) if isinstance(each.value, bool) else f"{each.value:g}"
-        table.add_row(each.file, each.name, value, each.unit, escape(each.fitted_on))
+        table.add_row(each.where, each.name, value, each.unit, escape(each.fitted_on))
     return table
 
 

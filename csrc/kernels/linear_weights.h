@@ -1,0 +1,29 @@
+// The constant weights of a convolution or of a matrix product.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "ir/graph.h"
+#include "kernels/operand.h"
+
+namespace vaip::kernels {
+
+// As [out_channels][in_channels of a group][taps].
+struct LinearWeights {
+  std::int64_t out_channels = 0, in_channels = 0, taps = 1, groups = 1;
+  std::vector<std::int16_t> integers;  // zero points subtracted; empty where that takes more than 16 bits
+  std::vector<double> real;            // or else these
+  std::vector<double> scale;           // per output channel, of either
+
+  bool are_integers() const { return real.empty(); }
+  std::int64_t per_channel() const { return in_channels * taps; }
+};
+
+// [M, C/group, kernel...] constants as they are; per-channel parameters along axis 0.
+LinearWeights conv_weights(const ir::ConvAttrs& attrs, const Operand& w);
+
+// A constant [K, N] (or [N, K] if transposed): per-channel parameters along the axis of N.
+LinearWeights matmul_weights(const Operand& b, bool transposed);
+
+}  // namespace vaip::kernels
