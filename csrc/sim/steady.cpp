@@ -162,8 +162,12 @@ class Steady {
       const Staging& staging = (i == 0 ? layer_.a : layer_.b).staging;
       const double start = start_of(path, first_run);
       const double calls_per_tile = calls / path.tiles;
-      longest = std::max(longest, start + first[i] + share * path.near +
-                                      std::min(calls_per_tile, share * calls) * call_ + block_);
+      const double last_tile = std::min(calls_per_tile, share * calls) * call_ + block_;
+      longest = std::max(longest, start + first[i] + share * path.near + last_tile);
+      // Until the first call the stream fills the core's buffers, then it waits for it.
+      const double buffers = static_cast<double>((i == 0 ? layer_.a : layer_.b).buffers);
+      if (share * path.tiles > buffers)
+        longest = std::max(longest, head + calls_per_tile * call_ + share * path.near - buffers * path.near_tile + last_tile);
       if (path.far.tasks == 0) continue;
       // Once the last unit has come: its tiles, and all that is sent again.
       const auto last_tiles = static_cast<double>((layer_.steps + units(staging) - 1) / units(staging) +
