@@ -5,12 +5,11 @@
 
 namespace vaip::sim {
 
-DramShare::DramShare(const ShimWork& a, const ShimWork& b, const ShimWork& c, const device::Device& device) {
-  const std::array<const ShimWork*, 3> works = {&a, &b, &c};
+DramShare::DramShare(const ShimWorks& works, const device::Device& device) {
   const double read = device.clock_ghz / device.dram.read_gbps, write = device.clock_ghz / device.dram.write_gbps;
   const double combined = device.clock_ghz / device.dram.combined_gbps;
   for (std::size_t i = 0; i < works.size(); ++i) {
-    const ShimWork& work = *works[i];
+    const ShimWork& work = works[i];
     if (work.tasks == 0) continue;
     const double miss = work.miss_cycles / work.dram_bytes;
     const bool reads = i < 2;
@@ -29,8 +28,8 @@ DramShare::Speeds DramShare::speeds(const std::array<bool, 3>& at_work) const {
   }
   if (*std::max_element(used.begin(), used.end()) <= 1) return result;
 
-  // The progress of each (its share of its leg, per cycle) rises until its channels are at full speed, or one of its
-  // limits is reached.
+  // The progress of each (share of its leg, per cycle) rises until its channels are at full speed, or one of its limits
+  // is reached.
   std::array<bool, 3> rising{};
   for (std::size_t i = 0; i < asked_.size(); ++i) rising[i] = at_work[i] && asked_[i].bytes > 0;
   std::array<double, kLimits> left;

@@ -32,7 +32,7 @@ double page_misses(const Leg& leg, const device::Device& device) {
   return static_cast<double>(leg.page_visits) / (1 + squared * squared * squared);
 }
 
-// Of the cores' time, where columns wait for each other.
+// Of the cores' time: what they do not lose to columns that wait for each other.
 double useful_share(const LayerProgram& layer, const Target& target) {
   constexpr double kLeast = 0.2;
   return std::max(kLeast, 1 - target.profile.dataflow.column_loss * static_cast<double>(layer.columns - 1));
@@ -40,10 +40,7 @@ double useful_share(const LayerProgram& layer, const Target& target) {
 
 std::int64_t channels_of(const Leg& leg) { return std::max<std::int64_t>(leg.channels, 1); }
 
-}  // namespace
-
-Target::Target(const device::Device& d, const device::Stack& s)
-    : device(d), stack(s), profile(s.profile(d.generation)), cycles_per_us(d.clock_ghz * 1e3) {}
+enum class Direction : std::uint8_t { read, write };  // of DDR
 
 ShimWork shim_work(const Leg& far, Direction direction, const device::Device& device) {
   ShimWork work;
@@ -58,6 +55,16 @@ ShimWork shim_work(const Leg& far, Direction direction, const device::Device& de
   work.task_cycles = read ? device.shim.read_task_cycles : device.shim.write_task_cycles;
   work.start_cycles = read ? device.shim.read_start_cycles : device.shim.write_start_cycles;
   return work;
+}
+
+}  // namespace
+
+Target::Target(const device::Device& d, const device::Stack& s)
+    : device(d), stack(s), profile(s.profile(d.generation)), cycles_per_us(d.clock_ghz * 1e3) {}
+
+ShimWorks shim_works(const LayerProgram& layer, const device::Device& device) {
+  return {shim_work(layer.a.far, Direction::read, device), shim_work(layer.b.far, Direction::read, device),
+          shim_work(layer.c.far, Direction::write, device)};
 }
 
 std::int64_t streams(const Operand& operand) {

@@ -11,8 +11,6 @@
 
 namespace vaip::sim {
 
-enum class Direction : std::uint8_t { read, write };  // of DDR
-
 // A far leg on the shim channels that carry it, all alike.
 struct ShimWork {
   double data_cycles = 0;   // of each channel: beats, and the gap after each contiguous run
@@ -25,12 +23,13 @@ struct ShimWork {
   double gap_cycles() const { return static_cast<double>(tasks > 0 ? tasks - 1 : 0) * task_cycles; }
   double busy_cycles() const { return data_cycles + gap_cycles(); }
 };
-ShimWork shim_work(const Leg& far, Direction direction, const device::Device& device);
+using ShimWorks = std::array<ShimWork, 3>;  // of A, B (reads) and C (writes)
+ShimWorks shim_works(const LayerProgram& layer, const device::Device& device);
 
-// What the shim channels of A, B (reads) and C (writes) ask of DRAM, and what they get.
+// What the shim channels ask of DRAM, and what they get.
 class DramShare {
  public:
-  DramShare(const ShimWork& a, const ShimWork& b, const ShimWork& c, const device::Device& device);
+  DramShare(const ShimWorks& works, const device::Device& device);
 
   // Speeds, of full speed, of those that are at work. As fast as the channels go while DRAM keeps up; where it does not,
   // in proportion to what each has to move in all, as far as its direction and both together allow: published products

@@ -29,10 +29,11 @@ class Steady {
                   : static_cast<double>(std::max<std::int64_t>(1, layer.blocks))),
         blocks_(static_cast<double>(std::max<std::int64_t>(1, layer.blocks)) / runs_),
         steps_(static_cast<double>(layer.steps)),
-        a_(path(layer.a, Direction::read)),
-        b_(path(layer.b, Direction::read)),
-        c_(path(layer.c, Direction::write)),
-        share_(a_.far, b_.far, c_.far, target.device) {
+        works_(shim_works(layer, target.device)),
+        share_(works_, target.device),
+        a_(path(layer.a, works_[0])),
+        b_(path(layer.b, works_[1])),
+        c_(path(layer.c, works_[2])) {
     if (layer.kernel.kind == KernelKind::copy) return;
     call_ = call_cycles(layer, kernel, target);
     block_ = block_cycles(layer, kernel, target);
@@ -60,9 +61,9 @@ class Steady {
   }
 
  private:
-  Path path(const Operand& operand, Direction direction) const {
+  Path path(const Operand& operand, const ShimWork& far) const {
     Path result;
-    result.far = shim_work(operand.far, direction, device_);
+    result.far = far;
     result.near = stream_cycles(operand.near, device_) / runs_;
     result.near_tile = near_tile_cycles(operand, device_);
     result.tiles = static_cast<double>(operand.tiles) / runs_;
@@ -71,8 +72,8 @@ class Steady {
     return result;
   }
 
-  // When shares of what a run fetches and writes have crossed the shim channels, if all begin at once. While a channel
-  // pauses between two tasks it does not compete with the others.
+  // When shares of what a run fetches and writes have crossed the shim channels, if all begin at once. While
+  // channels pause between two tasks they do not compete with those of the other direction.
   std::array<double, 3> transfer(double a, double b, double c) const {
     const std::array<double, 3> data = {a * a_.far.data_cycles / runs_, b * b_.far.data_cycles / runs_,
                                         c * c_.far.data_cycles / runs_};
@@ -87,7 +88,7 @@ class Steady {
       if (pauses[i] == 0 || together[i] <= data[i] * 1.001) continue;
       std::array<double, 3> beside = data;
       for (std::size_t other = 0; other < beside.size(); ++other)
-        if (other != i) beside[other] *= together[i] / finish[i];
+        if ((other < 2) != (i < 2)) beside[other] *= together[i] / finish[i];
       finish[i] = share_.race(beside)[i] + pauses[i];
     }
     return finish;
@@ -163,13 +164,30 @@ class Steady {
       const Staging& staging = (i == 0 ? layer_.a : layer_.b).staging;
       const double start = start_of(path, first_run);
       const double calls_per_tile = calls / path.tiles;
-      longest = std::max(longest, start + first[i] + share * path.near + calls_per_tile * call_ + block_);
+      const double last_tile = std::min(calls_per_tile, share * calls) * call_ + block_;
+      longest = std::max(longest, start + first[i] + share * path.near + last_tile);
+      // Until the first call the stream fills the core's buffers, then it waits for it.
+      const double buffers = static_cast<double>((i == 0 ? layer_.a : layer_.b).buffers);
+      if (share * path.tiles > buffers)
+        longest = std::max(longest, head + calls_per_tile * call_ + share * path.near - buffers * path.near_tile + last_tile);
       if (path.far.tasks == 0) continue;
       // Once the last unit has come: its tiles, and all that is sent again.
       const auto last_tiles = static_cast<double>((layer_.steps + units(staging) - 1) / units(staging) +
                                                   (staging.replays - 1) * staging.replayed_units);
       const double last_calls = std::min(share * calls, std::max(1.0, last_tiles * calls_per_tile));
       longest = std::max(longest, start + far[i] + path.near_tile + (last_calls - 1) * pace + call_ + block_);
+      if (staging.replays > 1 && share == 1) {
+        // The first time, what is sent again later comes at DDR's pace, beside what the same calls need of the other.
+        const Path& other = i == 0 ? b_ : a_;
+        const Operand& of_other = i == 0 ? layer_.b : layer_.a;
+        const auto pass = static_cast<double>(staging.replayed_units);
+        const double own = std::min(1.0, pass / static_cast<double>(unique_tiles(i == 0 ? layer_.a : layer_.b)));
+        const double ahead = static_cast<double>(of_other.staging.units + of_other.buffers) +
+                             pass * calls_per_tile * other.tiles / calls;
+        const double beside = std::min(1.0, ahead / static_cast<double>(unique_tiles(of_other)));
+        const double loaded = i == 0 ? transfer(own, beside, 0)[0] : transfer(beside, own, 0)[1];
+        longest = std::max(longest, start + loaded + path.near_tile + (calls - pass * calls_per_tile + 1) * pace);
+      }
       if (staging.unit_tiles > 1 && share == 1)
         longest = std::max(longest, start + in_units(staging, far[i] / calls, path.near_tile, core));
     }
@@ -210,8 +228,9 @@ class Steady {
   const device::Device& device_;
   double runs_;            // of blocks that fill and drain the array by themselves
   double blocks_, steps_;  // of one run
-  Path a_, b_, c_;
+  ShimWorks works_;
   DramShare share_;
+  Path a_, b_, c_;
   double call_ = 0, block_ = 0, compute_ = 0, waiting_ = 0;
 };
 

@@ -75,16 +75,15 @@ class CopyWithin final : public Activity {
 
 Played play_copy(const LayerProgram& layer, const Target& target, Observer* observer, double start) {
   const device::Device& device = target.device;
-  const ShimWork read = shim_work(layer.a.far, Direction::read, device);
-  const ShimWork write = shim_work(layer.c.far, Direction::write, device);
-  Timeline timeline(DramShare(read, {}, write, device), observer, start);
+  const ShimWorks far = shim_works(layer, device);
+  Timeline timeline(DramShare(far, device), observer, start);
   const std::int64_t pieces = std::max<std::int64_t>(1, layer.blocks);
   const bool in = layer.a.far.bytes > 0, out = layer.c.far.bytes > 0;
   ObjectFifo held(layer.a.staging.units);
   std::vector<std::unique_ptr<ShimChannel>> shims;
   std::vector<std::unique_ptr<CopyWithin>> streams;
-  if (in) shims.push_back(std::make_unique<CopyIn>(layer.a.far, read, pieces, out ? &held : nullptr, timeline));
-  if (out) shims.push_back(std::make_unique<CopyOut>(layer.c.far, write, pieces, in ? &held : nullptr, timeline));
+  if (in) shims.push_back(std::make_unique<CopyIn>(layer.a.far, far[0], pieces, out ? &held : nullptr, timeline));
+  if (out) shims.push_back(std::make_unique<CopyOut>(layer.c.far, far[2], pieces, in ? &held : nullptr, timeline));
   if (layer.a.near.bytes > 0) streams.push_back(std::make_unique<CopyWithin>('a', layer.a.near, device, timeline));
   if (layer.c.near.bytes > 0) streams.push_back(std::make_unique<CopyWithin>('c', layer.c.near, device, timeline));
 

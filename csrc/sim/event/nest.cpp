@@ -227,10 +227,8 @@ class Nest {
   Nest(const LayerProgram& layer, const KernelCycles& kernel, const Target& target, Observer* observer, double start)
       : layer_(layer),
         target_(target),
-        far_{shim_work(layer.a.far, Direction::read, target.device),
-             shim_work(layer.b.far, Direction::read, target.device),
-             shim_work(layer.c.far, Direction::write, target.device)},
-        timeline_(DramShare(far_[0], far_[1], far_[2], target.device), observer, start),
+        far_(shim_works(layer, target.device)),
+        timeline_(DramShare(far_, target.device), observer, start),
         classes_(std::max({waves(layer.a), waves(layer.b), waves(layer.c)})),
         drained_{!target.profile.dataflow.pipelined_blocks, Counts(static_cast<std::size_t>(classes_), 0)} {
     inputs_of_class_.resize(static_cast<std::size_t>(classes_));
@@ -379,7 +377,7 @@ class Nest {
 
   const LayerProgram& layer_;
   const Target& target_;
-  std::array<ShimWork, 3> far_;  // of A, B, C
+  ShimWorks far_;
   Timeline timeline_;
   std::int64_t classes_;
   Drained drained_;
