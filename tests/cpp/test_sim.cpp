@@ -71,9 +71,9 @@ sim::LayerProgram streaming_layer() {
   layer.rows = layer.columns = 4;
   layer.macs = std::int64_t{16} * 80 * 64 * 64 * 64;
   const std::int64_t tiles = layer.blocks * layer.steps;
-  layer.a = {i8, 4096, tiles, 2, {4 * tiles * 4096, 4, 4096, 4 * tiles}, {4 * tiles * 4096, 4, 0, 4}};
+  layer.a = {i8, 4096, tiles, 2, {4 * tiles * 4096, 4, 4096, 4 * tiles}, {4 * tiles * 4096, 4, 0, 4}, {}};
   layer.b = layer.a;
-  layer.c = {i8, 4096, 10, 2, {16 * 10 * 4096, 16, 4096, 160}, {16 * 10 * 4096, 4, 0, 4}};
+  layer.c = {i8, 4096, 10, 2, {16 * 10 * 4096, 16, 4096, 160}, {16 * 10 * 4096, 4, 0, 4}, {}};
   return layer;
 }
 
