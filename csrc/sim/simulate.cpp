@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "sim/event/observer.h"
 #include "sim/event/play.h"
 #include "sim/resources.h"
 
@@ -20,12 +21,17 @@ Bound busiest(const CostBreakdown& cost, double steady_cycles) {
   return most == cost.l2_cycles ? Bound::l2 : Bound::l1;
 }
 
+void show_host(event::Observer* observer, double start, double end, std::string_view what) {
+  if (observer != nullptr && end > start) observer->on_span({{}, start, end, what, 0});
+}
+
 LayerCost played_cost(const LayerProgram& layer, const KernelCycles& kernel, const Target& target,
                       event::Observer* observer, double start) {
   LayerCost result;
   result.cycles = result.breakdown.dispatch_cycles = dispatch_cycles(layer, target);
   if (layer.kernel.kind == KernelKind::none || layer.kernel.kind == KernelKind::host) return result;
-  const event::Played played = event::play(layer, kernel, target, observer, start);
+  const double begin = start + result.breakdown.dispatch_cycles;
+  const event::Played played = event::play(layer, kernel, target, observer, begin);
   CostBreakdown& cost = result.breakdown;
   cost.compute_cycles = played.compute_cycles;
   cost.l1_cycles = played.l1_cycles;
@@ -92,9 +98,13 @@ Timing simulate(Span<const LayerProgram> layers, const Target& target, Mode mode
     const device::Profile::Dispatch& dispatch = target.profile.dispatch;
     timing.host_cycles = (dispatch.host_call_us + dispatch.launch_us) * target.cycles_per_us;
     timing.cycles = timing.host_cycles;
+    show_host(observer, 0, timing.host_cycles, "launch");
   }
   for (const LayerProgram& layer : layers) {
+    if (observer != nullptr) observer->on_layer(layer, timing.cycles);
     LayerTiming of_layer = time_layer(layer, target, mode, observer, timing.cycles);
+    show_host(observer, timing.cycles, timing.cycles + of_layer.cost.dispatch_cycles,
+              layer.kernel.kind == KernelKind::host ? "quantize" : "dispatch");
     of_layer.start_cycles = timing.cycles;
     timing.cycles += of_layer.cycles;
     if (layer.kernel.kind == KernelKind::host) timing.host_cycles += of_layer.cycles;

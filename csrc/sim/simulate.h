@@ -1,8 +1,9 @@
 // The timing engine: a program of mapped layers and a description of device and stack in, costs per layer out.
 //
-// A layer's loop nest is periodic, so its time is extrapolated from the steady state: the busiest of the overlapped
-// resources (cores, core streams, shim channels, DRAM) sets the pace; filling the pipeline, draining it and whatever is
-// not double-buffered is added. Timing a layer takes well under a microsecond, whatever its size.
+// A layer's loop nest is periodic, so its time is extrapolated from the steady state (steady.cpp): the busiest of the
+// overlapped resources (cores, core streams, shim channels, DRAM) sets the pace; filling the pipeline, draining it and
+// whatever is not double-buffered is added. Timing a layer takes about a microsecond, whatever its size. The reference
+// plays every layer from its first descriptor to its last (event/play.h).
 #pragma once
 
 #include "base/span.h"
@@ -29,14 +30,15 @@ struct LayerCost {
   CostBreakdown breakdown;
 };
 
-// kernel: from KernelModel for layer.kernel; given, so that a search looks its constants up once.
+// By the steady state. kernel: from KernelModel for layer.kernel; given, so that a search looks its constants up once.
 LayerCost layer_cost(const LayerProgram& layer, const KernelCycles& kernel, const Target& target);
 
 // start, observer: of `event` (may be null); see sim/event/observer.h.
 LayerTiming time_layer(const LayerProgram& layer, const Target& target, Mode mode = Mode::steady,
                        event::Observer* observer = nullptr, double start = 0);
 
-// The layers run one after another. Host work at the edges and the launch of the program are added once.
+// The layers run one after another. Host work at the edges and the launch of the program are added once. observer: sees
+// what `event` plays; may be null.
 Timing simulate(Span<const LayerProgram> layers, const Target& target, Mode mode = Mode::steady,
                 event::Observer* observer = nullptr);
 

@@ -1,6 +1,6 @@
 // The steady state: a layer's loop nest is periodic, so the busiest of its overlapped resources sets the pace. What
 // nothing hides is added: each resource starts once its first data has come through those before it, and the last data
-// that it is done with goes through those after it. The layer takes the longest of these paths.
+// that it is done with goes through those after it. The layer takes the longest of these ways.
 #include <algorithm>
 #include <array>
 
@@ -10,12 +10,16 @@
 namespace vaip::sim {
 namespace {
 
-// An operand's share in one run of blocks that fills and drains the array by itself.
+using Shares = std::array<double, 3>;  // of A, B, C
+
+// An operand in one run of blocks that fills and drains the array by itself.
 struct Path {
-  ShimWork far;
-  double near = 0;        // of the busiest stream, all tiles of the run
-  double near_tile = 0;   // of one tile
+  const Operand* operand = nullptr;
+  ShimWork far;           // of all runs
+  double near = 0;        // cycles of the busiest stream
+  double near_tile = 0;   // of these: one tile
   double tiles = 0;       // of each stream
+  double unique = 1;      // of these: come from DDR
   double first_unit = 0;  // share of what the run fetches that comes first
 };
 
@@ -23,70 +27,78 @@ class Steady {
  public:
   Steady(const LayerProgram& layer, const KernelCycles& kernel, const Target& target)
       : layer_(layer),
-        device_(target.device),
         runs_(target.profile.dataflow.pipelined_blocks || layer.kernel.kind == KernelKind::copy
                   ? 1
                   : static_cast<double>(std::max<std::int64_t>(1, layer.blocks))),
         blocks_(static_cast<double>(std::max<std::int64_t>(1, layer.blocks)) / runs_),
-        steps_(static_cast<double>(layer.steps)),
+        calls_(blocks_ * static_cast<double>(std::max<std::int64_t>(1, layer.steps))),
         works_(shim_works(layer, target.device)),
         share_(works_, target.device),
-        a_(path(layer.a, works_[0])),
-        b_(path(layer.b, works_[1])),
-        c_(path(layer.c, works_[2])) {
+        paths_{path(layer.a, works_[0], target.device), path(layer.b, works_[1], target.device),
+               path(layer.c, works_[2], target.device)} {
     if (layer.kernel.kind == KernelKind::copy) return;
     call_ = call_cycles(layer, kernel, target);
     block_ = block_cycles(layer, kernel, target);
-    compute_ = blocks_ * (steps_ * call_ + block_);
+    compute_ = calls_ * call_ + blocks_ * block_;
+    core_ = compute_;
     // A core waits for each tile of a single buffer to come, or to leave before the next block begins.
-    if (layer.a.buffers == 1) waiting_ += a_.near - a_.near_tile;
-    if (layer.b.buffers == 1) waiting_ += b_.near - b_.near_tile;
-    if (layer.c.buffers == 1) waiting_ += c_.near - c_.near_tile;
+    for (const Path& path : paths_)
+      if (path.operand->buffers == 1) core_ += path.near - path.near_tile;
+    pace_ = std::max({core_, paths_[0].near, paths_[1].near, paths_[2].near}) / calls_;
   }
 
   LayerCost cost() const {
     LayerCost result;
     CostBreakdown& busy = result.breakdown;
     busy.compute_cycles = runs_ * compute_;
-    busy.l1_cycles = runs_ * std::max({a_.near, b_.near, c_.near});
-    busy.l2_cycles = std::max({a_.far.busy_cycles(), b_.far.busy_cycles(), c_.far.busy_cycles()});
+    busy.l1_cycles = runs_ * std::max({paths_[0].near, paths_[1].near, c().near});
+    busy.l2_cycles = std::max({works_[0].busy_cycles(), works_[1].busy_cycles(), works_[2].busy_cycles()});
     busy.ddr_cycles = share_.busy_cycles({1, 1, 1});
     if (layer_.kernel.kind == KernelKind::copy)
       result.cycles = copy();
     else
-      result.cycles = nest(true) + (runs_ > 1 ? (runs_ - 1) * nest(false) : 0);
+      result.cycles = run(true) + (runs_ > 1 ? (runs_ - 1) * run(false) : 0);
     busy.exposed_cycles =
         result.cycles - std::max({busy.compute_cycles, busy.l1_cycles, busy.l2_cycles, busy.ddr_cycles});
     return result;
   }
 
  private:
-  Path path(const Operand& operand, const ShimWork& far) const {
+  Path path(const Operand& operand, const ShimWork& far, const device::Device& device) const {
     Path result;
+    result.operand = &operand;
     result.far = far;
-    result.near = stream_cycles(operand.near, device_) / runs_;
-    result.near_tile = near_tile_cycles(operand, device_);
+    result.near = stream_cycles(operand.near, device) / runs_;
+    result.near_tile = near_tile_cycles(operand, device);
     result.tiles = static_cast<double>(operand.tiles) / runs_;
+    result.unique = std::max(1.0, static_cast<double>(unique_tiles(operand)) / runs_);
     const std::int64_t unit = layer_.steps > 0 ? layer_.steps / units(operand.staging) : 1;
-    result.first_unit = std::min(1.0, static_cast<double>(unit) * runs_ / static_cast<double>(unique_tiles(operand)));
+    result.first_unit = std::min(1.0, static_cast<double>(unit) / result.unique);
     return result;
   }
+  const Path& c() const { return paths_[2]; }
 
-  // When shares of what a run fetches and writes have crossed the shim channels, if all begin at once. While
-  // channels pause between two tasks they do not compete with those of the other direction.
-  std::array<double, 3> transfer(double a, double b, double c) const {
-    const std::array<double, 3> data = {a * a_.far.data_cycles / runs_, b * b_.far.data_cycles / runs_,
-                                        c * c_.far.data_cycles / runs_};
-    const auto pause = [&](const Path& path, double share) {
-      return std::max(0.0, share * static_cast<double>(path.far.tasks) / runs_ - 1) * path.far.task_cycles;
-    };
-    const std::array<double, 3> pauses = {pause(a_, a), pause(b_, b), pause(c_, c)};
-    const std::array<double, 3> together = share_.race(data);
-    std::array<double, 3> finish = together;
+  // Units of the memory tiles that a block's tiles come in.
+  std::int64_t units(const Staging& staging) const {
+    return (layer_.steps + staging.unit_tiles - 1) / staging.unit_tiles;
+  }
+
+  // When shares of what a run fetches and writes have crossed the shim channels, if all begin at once. While channels
+  // pause between two tasks they do not compete with those of the other direction.
+  Shares transfer(const Shares& shares) const {
+    Shares data, pauses;
+    for (std::size_t i = 0; i < data.size(); ++i) {
+      const ShimWork& work = works_[i];
+      data[i] = shares[i] * work.data_cycles / runs_;
+      pauses[i] = std::max(0.0, shares[i] * static_cast<double>(work.tasks) / runs_ - 1) * work.task_cycles;
+    }
+    const Shares together = share_.race(data);
+    Shares finish = together;
     for (std::size_t i = 0; i < finish.size(); ++i) {
       finish[i] += pauses[i];
-      if (pauses[i] == 0 || together[i] <= data[i] * 1.001) continue;
-      std::array<double, 3> beside = data;
+      const bool slowed = together[i] > data[i];
+      if (pauses[i] == 0 || !slowed) continue;
+      Shares beside = data;
       for (std::size_t other = 0; other < beside.size(); ++other)
         if ((other < 2) != (i < 2)) beside[other] *= together[i] / finish[i];
       finish[i] = share_.race(beside)[i] + pauses[i];
@@ -94,144 +106,146 @@ class Steady {
     return finish;
   }
   double fetch(double a, double b) const {
-    const std::array<double, 3> finish = transfer(a, b, 0);
+    const Shares finish = transfer({a, b, 0});
     return std::max(finish[0], finish[1]);
   }
-  double drain(double c) const { return transfer(0, 0, c)[2]; }
-
-  // Pieces come in and go out at the same time, but for the first and the last.
-  double copy() const {
-    const double near = std::max(a_.near, c_.near);
-    const double start = a_.far.tasks > 0 ? a_.far.start_cycles : c_.far.start_cycles;
-    if (a_.far.tasks == 0 || c_.far.tasks == 0) return std::max(near, start + std::max(fetch(1, 0), drain(1)));
-    const double piece = 1 / blocks_;
-    const std::array<double, 3> both = transfer(1 - piece, 0, 1 - piece);
-    return std::max(near, start + fetch(piece, 0) + std::max(both[0], both[2]) + drain(piece));
-  }
-
-  double nest(bool first_run) const {
-    // Cores that get their tiles one wave after another also end so: the first output leaves, and the last is left, as
-    // soon as a wave of them is done.
-    const bool staggered = std::max(waves(layer_.a), waves(layer_.b)) > 1;
-    const double portion = staggered ? 1 / static_cast<double>(waves(layer_.c)) : 1;
-    const double block = 1 / blocks_;
-    const double last_c = drain(block * portion);
-    const double first_block = computed(first_run, block, portion, 0) + c_.near_tile;
-    // Output that leaves while there still are inputs to come.
-    const double start = std::max(start_of(a_, first_run), start_of(b_, first_run));
-    const double all_of_c = drain(1);
-    const double meanwhile =
-        all_of_c > 0 ? std::clamp((start + fetch(1, 1) - first_block) / all_of_c, 0.0, 1 - block * portion) : 0;
-    double longest =
-        std::max(computed(first_run, 1, 1, meanwhile) + c_.near_tile, first_block + c_.near - c_.near_tile) + last_c;
-    if (c_.far.tasks > 0) {
-      // The inputs of further blocks came in the meantime, as far as there were buffers.
-      const double alone = fetch(1, 1);
-      const auto ahead = [&](const Path& path, const Operand& operand) {
-        const auto buffers = static_cast<double>(operand.staging.units * operand.staging.unit_tiles + operand.buffers);
-        const double held = block * portion + (path.tiles > 0 ? buffers / path.tiles : 0);
-        return std::clamp(alone > 0 ? first_block / alone : 1, block * portion, std::min(1.0, held));
-      };
-      longest = std::max(longest, first_block + transfer(1 - ahead(a_, layer_.a), 1 - ahead(b_, layer_.b), 1)[2]);
-    }
-    return longest;
-  }
+  double drain(double share) const { return transfer({0, 0, share})[2]; }
 
   // Before a channel's first data in a run.
-  double start_of(const Path& path, bool first_run) const {
+  double start(const Path& path, bool first_run) const {
     if (first_run) return path.far.start_cycles;
     return static_cast<double>(path.far.tasks) >= runs_ ? path.far.task_cycles : 0;
   }
 
+  // Pieces come in and go out at the same time, but for the first and the last.
+  double copy() const {
+    const double near = std::max(paths_[0].near, c().near);
+    const double begin = works_[0].tasks > 0 ? works_[0].start_cycles : works_[2].start_cycles;
+    if (works_[0].tasks == 0 || works_[2].tasks == 0)
+      return std::max(near, begin + std::max(fetch(1, 0), drain(1)));
+    const double piece = 1 / blocks_;
+    const Shares both = transfer({1 - piece, 0, 1 - piece});
+    return std::max(near, begin + fetch(piece, 0) + std::max(both[0], both[2]) + drain(piece));
+  }
+
+  double run(bool first_run) const {
+    // Cores that get their tiles one wave after another also end so: output begins to leave when the first wave is
+    // done, and that of the last is left at the end.
+    const bool staggered = std::max(waves(layer_.a), waves(layer_.b)) > 1;
+    const double portion = staggered ? 1 / static_cast<double>(waves(layer_.c)) : 1;
+    const double first = portion / blocks_;
+    const double first_output = computed(first_run, 1 / blocks_, portion, 0) + c().near_tile;
+
+    // Output that leaves while there still are inputs to come.
+    const double fetched = fetch(1, 1), drained = drain(1);
+    const double begin = std::max(start(paths_[0], first_run), start(paths_[1], first_run));
+    const double meanwhile =
+        drained > 0 ? std::clamp((begin + fetched - first_output) / drained, 0.0, 1 - first) : 0;
+
+    const double by_cores = computed(first_run, 1, 1, meanwhile) + c().near_tile + drain(first);
+    const double by_streams = first_output + c().near - c().near_tile + drain(first);
+    if (c().far.tasks == 0) return std::max(by_cores, by_streams);
+    // Inputs of further blocks have come by the first output, as far as there were buffers.
+    const auto to_come = [&](const Path& path) {
+      const Staging& staging = path.operand->staging;
+      const auto buffers = static_cast<double>(staging.units * staging.unit_tiles + path.operand->buffers);
+      const double room = std::min(1.0, first + (path.tiles > 0 ? buffers / path.tiles : 0));
+      return 1 - std::clamp(fetched > 0 ? first_output / fetched : 1, first, room);
+    };
+    const double by_channels = first_output + transfer({to_come(paths_[0]), to_come(paths_[1]), 1})[2];
+    return std::max({by_cores, by_streams, by_channels});
+  }
+
   // From the start to the end of the last kernel call of a share of the blocks, while a share of the output leaves.
-  // portion: of the cores that get their tiles one wave after another.
+  // portion: of the cores, of those that get their tiles one wave after another.
   double computed(bool first_run, double share, double portion, double written) const {
-    const double calls = blocks_ * steps_;
-    const double core = (compute_ + waiting_) / calls;  // per call
-    const double pace = std::max({core, a_.near / calls, b_.near / calls, c_.near / calls});
-    const std::array<double, 3> first =
-        transfer(std::min(share, a_.first_unit) * portion, std::min(share, b_.first_unit) * portion, 0);
-    const std::array<double, 3> far = transfer(share * portion, share * portion, written);
-    double head = 0;
+    const Shares first = transfer({std::min(share, paths_[0].first_unit) * portion,
+                                   std::min(share, paths_[1].first_unit) * portion, 0});
+    const Shares all = transfer({share * portion, share * portion, written});
+    double head = 0;  // until the first call
+    for (const std::size_t i : {0, 1})
+      head = std::max(head, start(paths_[i], first_run) + first[i] + paths_[i].near_tile);
+    double longest = head + share * core_;
     for (const std::size_t i : {0, 1}) {
-      const Path& path = i == 0 ? a_ : b_;
-      head = std::max(head, start_of(path, first_run) + first[i] + path.near_tile);
-    }
-    double longest = head + share * calls * core;
-    for (const std::size_t i : {0, 1}) {
-      const Path& path = i == 0 ? a_ : b_;
-      if (path.tiles == 0) continue;
-      const Staging& staging = (i == 0 ? layer_.a : layer_.b).staging;
-      const double start = start_of(path, first_run);
-      const double calls_per_tile = calls / path.tiles;
-      const double last_tile = std::min(calls_per_tile, share * calls) * call_ + block_;
-      longest = std::max(longest, start + first[i] + share * path.near + last_tile);
-      // Until the first call the stream fills the core's buffers, then it waits for it.
-      const double buffers = static_cast<double>((i == 0 ? layer_.a : layer_.b).buffers);
-      if (share * path.tiles > buffers)
-        longest = std::max(longest, head + calls_per_tile * call_ + share * path.near - buffers * path.near_tile + last_tile);
-      if (path.far.tasks == 0) continue;
-      // Once the last unit has come: its tiles, and all that is sent again.
-      const auto last_tiles = static_cast<double>((layer_.steps + units(staging) - 1) / units(staging) +
-                                                  (staging.replays - 1) * staging.replayed_units);
-      const double last_calls = std::min(share * calls, std::max(1.0, last_tiles * calls_per_tile));
-      longest = std::max(longest, start + far[i] + path.near_tile + (last_calls - 1) * pace + call_ + block_);
-      if (staging.replays > 1 && share == 1) {
-        // The first time, what is sent again later comes at DDR's pace, beside what the same calls need of the other.
-        const Path& other = i == 0 ? b_ : a_;
-        const Operand& of_other = i == 0 ? layer_.b : layer_.a;
-        const auto pass = static_cast<double>(staging.replayed_units);
-        const double own = std::min(1.0, pass / static_cast<double>(unique_tiles(i == 0 ? layer_.a : layer_.b)));
-        const double ahead = static_cast<double>(of_other.staging.units + of_other.buffers) +
-                             pass * calls_per_tile * other.tiles / calls;
-        const double beside = std::min(1.0, ahead / static_cast<double>(unique_tiles(of_other)));
-        const double loaded = i == 0 ? transfer(own, beside, 0)[0] : transfer(beside, own, 0)[1];
-        longest = std::max(longest, start + loaded + path.near_tile + (calls - pass * calls_per_tile + 1) * pace);
-      }
-      if (staging.unit_tiles > 1 && share == 1)
-        longest = std::max(longest, start + in_units(staging, far[i] / calls, path.near_tile, core));
+      if (paths_[i].tiles == 0) continue;
+      const double begin = start(paths_[i], first_run);
+      longest = std::max(longest, by_stream(paths_[i], share, begin + first[i], head));
+      if (paths_[i].far.tasks == 0) continue;
+      longest = std::max(longest, begin + by_channel(paths_[i], share, all[i]));
+      if (share < 1) continue;
+      if (paths_[i].operand->staging.replays > 1) longest = std::max(longest, begin + by_first_pass(i));
+      if (paths_[i].operand->staging.unit_tiles > 1) longest = std::max(longest, begin + by_units(paths_[i], all[i]));
     }
     return longest;
   }
 
-  // Units of the memory tiles that a block's tiles come in.
-  std::int64_t units(const Staging& staging) const {
-    return (layer_.steps + staging.unit_tiles - 1) / staging.unit_tiles;
+  // A stream from its first tile on; or, having filled the cores' buffers, from the first call on.
+  double by_stream(const Path& path, double share, double first_tile, double first_call) const {
+    const double calls_per_tile = calls_ / path.tiles;
+    const double last_tile = std::min(calls_per_tile, share * calls_) * call_ + block_;
+    const double at_once = first_tile + share * path.near + last_tile;
+    const auto buffers = static_cast<double>(path.operand->buffers);
+    if (share * path.tiles <= buffers) return at_once;
+    return std::max(at_once,
+                    first_call + calls_per_tile * call_ + share * path.near - buffers * path.near_tile + last_tile);
   }
 
-  // All blocks, where units of several tiles take turns in the memory tiles: each waits for room, which the one before
-  // the last makes once all of it has been sent, which waits for room in the cores. All per tile.
-  double in_units(const Staging& staging, double arrival, double near, double core) const {
+  // Until the last unit has come; then its tiles, and all that is sent again.
+  double by_channel(const Path& path, double share, double arrival) const {
+    const Staging& staging = path.operand->staging;
+    const std::int64_t count = units(staging);
+    const auto tiles =
+        static_cast<double>((layer_.steps + count - 1) / count + (staging.replays - 1) * staging.replayed_units);
+    const double calls = std::clamp(tiles * calls_ / path.tiles, 1.0, std::max(1.0, share * calls_));
+    return arrival + path.near_tile + (calls - 1) * pace_ + call_ + block_;
+  }
+
+  // What is sent again later comes at DDR's pace the first time, beside what the same calls need of the other input.
+  double by_first_pass(std::size_t input) const {
+    const Path &path = paths_[input], &other = paths_[1 - input];
+    const auto tiles = static_cast<double>(path.operand->staging.replayed_units);
+    const double calls = tiles * calls_ / path.tiles;
+    const auto buffers = static_cast<double>(other.operand->staging.units + other.operand->buffers);
+    Shares shares{};
+    shares[input] = std::min(1.0, tiles / path.unique);
+    shares[1 - input] = std::min(1.0, (buffers + calls * other.tiles / calls_) / other.unique);
+    return transfer(shares)[input] + path.near_tile + (calls_ - calls + 1) * pace_;
+  }
+
+  // Units of several tiles take turns in the memory tiles: each waits for room, which the one before the last makes
+  // once all of it has been sent, which waits for room in the cores.
+  double by_units(const Path& path, double arrival) const {
     constexpr std::int64_t kBlocks = 4, kSettled = 2;  // the others take as long as those after the settled ones
     const auto blocks = static_cast<std::int64_t>(blocks_), played = std::min(blocks, kBlocks);
-    const std::int64_t count = units(staging);
-    std::array<double, 2> sent{}, computed{};  // the last two units; the last two tiles
+    const std::int64_t count = units(path.operand->staging);
+    std::array<double, 2> sent{}, called{};  // the last two units; the calls on the last two tiles
     double arrived = 0, settled = 0;
     for (std::int64_t block = 0; block < played; ++block) {
-      if (block == kSettled) settled = computed[0];
+      if (block == kSettled) settled = called[0];
       for (std::int64_t i = 0; i < count; ++i) {
         const std::int64_t tiles = (i + 1) * layer_.steps / count - i * layer_.steps / count;
-        arrived = std::max(arrived, sent[1]) + static_cast<double>(tiles) * arrival;
+        arrived = std::max(arrived, sent[1]) + static_cast<double>(tiles) * arrival / calls_;
         double at = std::max(arrived, sent[0]);
-        for (std::int64_t t = 0; t < tiles; ++t) {
-          at = std::max(at, computed[1]) + near;
-          computed = {std::max(computed[0], at) + core, computed[0]};
+        for (std::int64_t tile = 0; tile < tiles; ++tile) {
+          at = std::max(at, called[1]) + path.near_tile;
+          called = {std::max(called[0], at) + core_ / calls_, called[0]};
         }
         sent = {at, sent[0]};
       }
     }
-    return computed[0] +
-           static_cast<double>(blocks - played) * (computed[0] - settled) / static_cast<double>(kBlocks - kSettled);
+    return called[0] +
+           static_cast<double>(blocks - played) * (called[0] - settled) / static_cast<double>(kBlocks - kSettled);
   }
 
   const LayerProgram& layer_;
-  const device::Device& device_;
   double runs_;            // of blocks that fill and drain the array by themselves
-  double blocks_, steps_;  // of one run
+  double blocks_, calls_;  // of one run
   ShimWorks works_;
   DramShare share_;
-  Path a_, b_, c_;
-  double call_ = 0, block_ = 0, compute_ = 0, waiting_ = 0;
+  std::array<Path, 3> paths_;
+  double call_ = 0, block_ = 0;     // cycles of one
+  double compute_ = 0, core_ = 0;   // of a run's calls; with waiting for single buffers
+  double pace_ = 0;                 // per call, of cores and streams
 };
 
 }  // namespace

@@ -4,223 +4,14 @@
 #include <array>
 #include <deque>
 #include <memory>
+#include <utility>
 #include <vector>
 
-#include "base/error.h"
-#include "sim/event/object_fifo.h"
-#include "sim/event/shim_channel.h"
-#include "sim/event/tile_schedule.h"
+#include "sim/event/nest_units.h"
+#include "sim/resources.h"
 
 namespace vaip::sim::event {
 namespace {
-
-using Fifos = std::vector<ObjectFifo*>;
-using Counts = std::vector<std::int64_t>;
-
-bool have_room(const Fifos& fifos) {
-  return std::all_of(fifos.begin(), fifos.end(), [](const ObjectFifo* fifo) { return fifo->has_room(); });
-}
-
-// Blocks whose output has left. Where they are not pipelined, a block's inputs are not fetched before.
-struct Drained {
-  bool allows(std::int64_t block) const { return !serial || *std::min_element(blocks.begin(), blocks.end()) >= block; }
-
-  bool serial;
-  Counts blocks;  // of each class of cores
-};
-
-// DDR -> memory tiles: a unit for each wave of streams in turn.
-class Fetch final : public ShimChannel {
- public:
-  Fetch(Track track, const Operand& operand, const ShimWork& work, const TileSchedule& schedule,
-        std::vector<Fifos> waves, const Drained& drained, Timeline& timeline)
-      : ShimChannel(track, operand.far, work, schedule.unique_tiles() * static_cast<std::int64_t>(waves.size()),
-                    timeline),
-        schedule_(schedule),
-        waves_(std::move(waves)),
-        drained_(drained) {}
-
-  void try_start(double now) override {
-    if (done() || !have_room(waves_[wave_])) return;
-    if (!drained_.allows(schedule_.block_of_tile(schedule_.first_tile_of_unit(unit_)))) return;
-    for (ObjectFifo* fifo : waves_[wave_]) fifo->acquire();
-    start_parts(now, schedule_.tiles_in_unit(unit_));
-  }
-
- private:
-  void parts_done(double) override {
-    for (ObjectFifo* fifo : waves_[wave_]) fifo->publish();
-    if (++wave_ < waves_.size()) return;
-    wave_ = 0;
-    ++unit_;
-  }
-
-  const TileSchedule& schedule_;
-  std::vector<Fifos> waves_;
-  const Drained& drained_;
-  std::size_t wave_ = 0;
-  std::int64_t unit_ = 0;
-};
-
-// Memory tile -> cores: one stream, to one core or broadcast.
-class Send final : public Activity {
- public:
-  Send(Track track, const TileSchedule& schedule, double cycles, ObjectFifo* from, Fifos to, Timeline& timeline)
-      : Activity(track), schedule_(schedule), cycles_(cycles), from_(from), to_(std::move(to)), timeline_(timeline) {}
-
-  void try_start(double now) override {
-    if (done() || !have_room(to_)) return;
-    if (from_ != nullptr && !from_->holds(schedule_.unit_of_tile(tile_))) return;
-    for (ObjectFifo* fifo : to_) fifo->acquire();
-    run_for(cycles_, now);
-  }
-  void finish(double now) override {
-    end_ = kNever;
-    timeline_.record(track_, start_, now, "tile", tile_);
-    for (ObjectFifo* fifo : to_) fifo->publish();
-    if (from_ != nullptr && schedule_.releases_unit(tile_)) from_->release();
-    ++tile_;
-  }
-  bool done() const override { return tile_ == schedule_.tiles(); }
-  std::int64_t tiles() const { return tile_; }
-
- private:
-  const TileSchedule& schedule_;
-  double cycles_;
-  ObjectFifo* from_;  // null: the operand is in the memory tiles from the start
-  Fifos to_;
-  Timeline& timeline_;
-  std::int64_t tile_ = 0;
-};
-
-// A core: kernel calls, block after block.
-class Core final : public Activity {
- public:
-  struct Input {
-    const TileSchedule* schedule;
-    ObjectFifo* fifo;
-    std::int64_t tile = 0;
-  };
-  Core(Track track, const LayerProgram& layer, double call_cycles, double block_cycles, std::vector<Input> inputs,
-       ObjectFifo* output, const Drained& drained, Timeline& timeline)
-      : Activity(track),
-        blocks_(layer.blocks),
-        steps_(layer.steps),
-        call_cycles_(call_cycles),
-        block_cycles_(block_cycles),
-        inputs_(std::move(inputs)),
-        output_(output),
-        drained_(drained),
-        timeline_(timeline) {}
-
-  void try_start(double now) override {
-    if (done()) return;
-    for (const Input& input : inputs_)
-      if (!input.fifo->holds(input.tile)) return;
-    if (step_ == 0) {
-      if (!drained_.allows(block_)) return;
-      if (output_ != nullptr) {
-        if (!output_->has_room()) return;
-        output_->acquire();
-      }
-    }
-    run_for(call_cycles_ + (step_ + 1 == steps_ ? block_cycles_ : 0), now);
-  }
-  void finish(double now) override {
-    end_ = kNever;
-    timeline_.record(track_, start_, now, "kernel", call_);
-    ++call_;
-    if (++step_ == steps_) {
-      step_ = 0;
-      ++block_;
-      if (output_ != nullptr) output_->publish();
-    }
-    for (Input& input : inputs_) {
-      const std::int64_t next = done() ? input.schedule->tiles() : input.schedule->tile_of_call(call_);
-      for (; input.tile < next; ++input.tile) input.fifo->release();
-    }
-  }
-  bool done() const override { return block_ == blocks_; }
-
- private:
-  std::int64_t blocks_, steps_;
-  double call_cycles_, block_cycles_;
-  std::vector<Input> inputs_;
-  ObjectFifo* output_;
-  const Drained& drained_;
-  Timeline& timeline_;
-  std::int64_t block_ = 0, step_ = 0, call_ = 0;
-};
-
-// Core -> memory tile: output tiles of a class.
-class Collect final : public Activity {
- public:
-  Collect(Track track, std::int64_t tiles, double cycles, ObjectFifo& from, ObjectFifo* to, std::int64_t& drained,
-          Timeline& timeline)
-      : Activity(track), tiles_(tiles), cycles_(cycles), from_(from), to_(to), drained_(drained), timeline_(timeline) {}
-
-  void try_start(double now) override {
-    if (done() || !from_.holds(tile_) || (to_ != nullptr && !to_->has_room())) return;
-    if (to_ != nullptr) to_->acquire();
-    run_for(cycles_, now);
-  }
-  void finish(double now) override {
-    end_ = kNever;
-    timeline_.record(track_, start_, now, "tile", tile_);
-    ++tile_;
-    from_.release();
-    if (to_ != nullptr)
-      to_->publish();
-    else
-      drained_ = tile_;
-  }
-  bool done() const override { return tile_ == tiles_; }
-  std::int64_t tiles() const { return tile_; }
-
- private:
-  std::int64_t tiles_;
-  double cycles_;
-  ObjectFifo& from_;
-  ObjectFifo* to_;  // null: the output stays in the memory tiles
-  std::int64_t& drained_;
-  Timeline& timeline_;
-  std::int64_t tile_ = 0;
-};
-
-// Memory tiles -> DDR: the output tiles of a block, one wave of streams after another.
-class Drain final : public ShimChannel {
- public:
-  struct Part {
-    ObjectFifo* fifo;
-    std::int64_t* drained;
-  };
-  Drain(Track track, const Operand& operand, const ShimWork& work, std::vector<std::vector<Part>> waves,
-        Timeline& timeline)
-      : ShimChannel(track, operand.far, work, operand.tiles * static_cast<std::int64_t>(waves.size()), timeline),
-        waves_(std::move(waves)) {}
-
-  void try_start(double now) override {
-    if (done()) return;
-    for (const Part& part : waves_[wave_])
-      if (!part.fifo->holds(block_)) return;
-    start_parts(now, 1);
-  }
-
- private:
-  void parts_done(double) override {
-    for (const Part& part : waves_[wave_]) {
-      part.fifo->release();
-      *part.drained = block_ + 1;
-    }
-    if (++wave_ < waves_.size()) return;
-    wave_ = 0;
-    ++block_;
-  }
-
-  std::vector<std::vector<Part>> waves_;
-  std::size_t wave_ = 0;
-  std::int64_t block_ = 0;
-};
 
 class Nest {
  public:
@@ -266,11 +57,10 @@ class Nest {
   // An operand under way.
   struct Moving {
     std::vector<ObjectFifo*> l1, l2;
-    std::vector<Activity*> near;
+    std::vector<const Stream*> near;
     const ShimChannel* far = nullptr;
     std::int64_t tile_bytes = 0;
     double unit_bytes = 0;  // of the streams that a buffer of l2 stands for
-    std::int64_t tiles_moved = 0;
   };
 
   ObjectFifo* add_fifo(std::int64_t buffers) { return &fifos_.emplace_back(buffers); }
@@ -301,8 +91,7 @@ class Nest {
       ObjectFifo* fifo = add_fifo(operand.buffers);
       moving.l1.push_back(fifo);
       inputs_of_class_[static_cast<std::size_t>(g)].push_back({&schedule, fifo});
-      buffers[static_cast<std::size_t>(broadcast ? static_cast<std::int64_t>(wave_of_class(g, operand)) : g)].push_back(
-          fifo);
+      buffers[broadcast ? wave_of_class(g, operand) : static_cast<std::size_t>(g)].push_back(fifo);
     }
     for (std::int64_t s = 0; s < simulated; ++s) {
       ObjectFifo* unit = nullptr;
@@ -311,18 +100,18 @@ class Nest {
         moving.l2.push_back(unit);
         staged[broadcast ? static_cast<std::size_t>(s) : wave_of_class(s, operand)].push_back(unit);
       }
-      moving.near.push_back(add<Send>(sends_, Track{Track::Unit::memory_tile, name, s, stream_count / simulated},
+      moving.near.push_back(add<Send>(sends_, Track{Track::Unit::memory_tile, name, s, share(stream_count, simulated)},
                                       schedule, cycles, unit, buffers[static_cast<std::size_t>(s)], timeline_));
     }
     if (!from_ddr) return;
     // Padding is added on the way to the cores.
-    const double of_all =
-        std::min(static_cast<double>(operand.tile_bytes * stream_count),
-                 static_cast<double>(operand.far.bytes) / static_cast<double>(schedule.unique_tiles()));
-    moving.unit_bytes = of_all * static_cast<double>(operand.staging.unit_tiles) / static_cast<double>(simulated);
-    moving.far =
-        add<Fetch>(fetches_, Track{Track::Unit::shim_read, name, 0, operand.far.channels}, operand,
-                   far_[static_cast<std::size_t>(name - 'a')], schedule, std::move(staged), drained_, timeline_);
+    const double of_all = std::min(
+        static_cast<double>(operand.tile_bytes * stream_count),
+        static_cast<double>(operand.far.bytes) / static_cast<double>(schedule.unique_tiles()));
+    moving.unit_bytes =
+        of_all * static_cast<double>(operand.staging.unit_tiles) / static_cast<double>(simulated);
+    moving.far = add<Fetch>(fetches_, Track{Track::Unit::shim_read, name, 0, operand.far.channels}, operand,
+                            far_[static_cast<std::size_t>(name - 'a')], schedule, std::move(staged), drained_, timeline_);
   }
 
   void add_cores(double per_call, double per_block) {
@@ -339,14 +128,14 @@ class Nest {
         output = add_fifo(c.buffers);
         c_.l1.push_back(output);
         ObjectFifo* collected = to_ddr ? add_fifo(c.staging.units) : nullptr;
-        c_.near.push_back(add<Collect>(collects_, Track{Track::Unit::memory_tile, 'c', g, stream_count / classes_},
+        c_.near.push_back(add<Collect>(collects_, Track{Track::Unit::memory_tile, 'c', g, share(stream_count, classes_)},
                                        c.tiles, cycles, *output, collected, drained_.blocks[index], timeline_));
         if (to_ddr) {
           c_.l2.push_back(collected);
           staged[wave_of_class(g, c)].push_back({collected, &drained_.blocks[index]});
         }
       }
-      add<Core>(cores_, Track{Track::Unit::core, 0, g, layer_.rows * layer_.columns / classes_}, layer_, per_call,
+      add<Core>(cores_, Track{Track::Unit::core, 0, g, share(layer_.rows * layer_.columns, classes_)}, layer_, per_call,
                 per_block, inputs_of_class_[index], output, drained_, timeline_);
     }
     if (!to_ddr || c.tiles == 0) return;
@@ -357,6 +146,7 @@ class Nest {
                         timeline_);
   }
 
+  static std::int64_t share(std::int64_t count, std::int64_t parts) { return std::max<std::int64_t>(1, count / parts); }
   static double busiest(const std::vector<Activity*>& list) {
     double most = 0;
     for (const Activity* activity : list) most = std::max(most, activity->busy_cycles());
@@ -366,10 +156,7 @@ class Nest {
     Played::Bytes bytes;
     if (moving.far != nullptr) bytes.far = moving.far->bytes();
     std::int64_t tiles = 0;
-    for (const Activity* stream : moving.near) {
-      if (const auto* send = dynamic_cast<const Send*>(stream)) tiles += send->tiles();
-      if (const auto* collect = dynamic_cast<const Collect*>(stream)) tiles += collect->tiles();
-    }
+    for (const Stream* stream : moving.near) tiles += stream->tiles();
     if (!moving.near.empty())
       bytes.near = tiles * operand.tile_bytes * streams(operand) / static_cast<std::int64_t>(moving.near.size());
     return bytes;
