@@ -71,7 +71,8 @@ LayerProgram product(std::int64_t M, std::int64_t K, std::int64_t N, Format form
   return layer;
 }
 
-sim::event::Played play(const LayerProgram& layer, const sim::Target& target, sim::event::Observer* observer = nullptr) {
+sim::event::Played play(const LayerProgram& layer, const sim::Target& target,
+                        sim::event::Observer* observer = nullptr) {
   const sim::KernelModel model(layer.kernel, target.device, target.profile);
   return sim::event::play(layer, model.cycles(layer.kernel), target, observer);
 }
@@ -222,7 +223,6 @@ TEST(networks_agree) {
   }
 }
 
-
 // By hand: with everything double-buffered the cores set the pace, after the first tiles and before the last output.
 TEST(cores_that_never_wait) {
   const Machine machine("phoenix", "taka");
@@ -324,8 +324,12 @@ TEST(schedules_of_tiles) {
 }
 
 TEST(dram_is_shared_in_proportion_to_the_work) {
-  const Machine machine("strix", "taka", {{"clock_ghz", "1"}, {"stream.bytes_per_cycle", "4"}, {"dram.read_gbps", "50"},
-                                          {"dram.write_gbps", "50"}, {"dram.combined_gbps", "70"}});
+  const Machine machine("strix", "taka",
+                        {{"clock_ghz", "1"},
+                         {"stream.bytes_per_cycle", "4"},
+                         {"dram.read_gbps", "50"},
+                         {"dram.write_gbps", "50"},
+                         {"dram.combined_gbps", "70"}});
   LayerProgram layer = streaming_layer();
   layer.a.far = {80000, 10, 0, 10};  // 40 bytes per cycle at full speed
   layer.b.far = {40000, 10, 0, 10};
