@@ -114,6 +114,8 @@ class TestDevice:
 class TestSession:
     def test_options_and_file_reach_the_timing(self, tmp_path: Path) -> None:
         model, results = network().build(), {}
+        usual = json.loads(_core.description_files()["csrc/device/stacks/vitisai.json"])
+        layer_us = usual["generations"]["xdna2"]["dispatch"]["layer_us"]["value"]
         config = tmp_path / "config.json"
         config.write_text(json.dumps({"vaip": {"overrides": {"stack": {"dispatch": {"layer_us": 1000}}}}}))
         for name, options in {
@@ -121,7 +123,7 @@ class TestSession:
             "slow": {"overrides": json.dumps({"stack.dispatch.layer_us": 1000})},
             "slow_by_file": {"config_file": str(config)},
             "both": {"config_file": str(config), "overrides": '{"clock_ghz": 0.9}'},
-            "session_wins": {"config_file": str(config), "overrides": '{"stack.dispatch.layer_us": 27}'},
+            "session_wins": {"config_file": str(config), "overrides": json.dumps({"stack.dispatch.layer_us": layer_us})},
         }.items():
             session = vaip_session(model, options)
             results[name] = newest_report()
