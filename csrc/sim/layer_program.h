@@ -72,8 +72,8 @@ struct Leg {
   std::int64_t page_visits = 0, page_set = 0;
 };
 
-// How the memory tiles pass an operand on. They hold units of tiles, of each stream; a unit arrives as a whole (it is read
-// in runs that span its tiles) and makes room once its last tile has been sent for the last time.
+// How the memory tiles pass an operand on. They hold units of tiles, of each stream; a unit arrives as a whole (it is
+// read in runs that span its tiles) and makes room once its last tile has been sent for the last time.
 struct Staging {
   std::int64_t unit_tiles = 1;      // at most: a block's tiles are dealt out evenly to as few units as that allows
   std::int64_t units = 2;           // held at a time

@@ -31,10 +31,10 @@ class DramShare {
  public:
   DramShare(const ShimWorks& works, const device::Device& device);
 
-  // Speeds, of full speed, of those that are at work. As fast as the channels go while DRAM keeps up; where it does not,
-  // in proportion to what each has to move in all, as far as its direction and both together allow: published products
-  // run at the bandwidth of all their operands together, so none runs ahead at the others' expense. A wait for an address
-  // translation stops both directions.
+  // Speeds, of full speed, of those that are at work. As fast as the channels go while DRAM keeps up; where it does
+  // not, in proportion to what each has to move in all, as far as its direction and both together allow: published
+  // products run at the bandwidth of all their operands together, so none runs ahead at the others' expense. A wait for
+  // an address translation stops both directions.
   using Speeds = std::array<double, 3>;
   Speeds speeds(const std::array<bool, 3>& at_work) const;
 

@@ -57,8 +57,8 @@ LayerTiming time_layer(const LayerProgram& layer, const Target& target, Mode mod
                        double start) {
   const KernelModel model(layer.kernel, target.device, target.profile);
   const KernelCycles kernel = model.cycles(layer.kernel);
-  const LayerCost cost = mode == Mode::event ? played_cost(layer, kernel, target, observer, start)
-                                             : layer_cost(layer, kernel, target);
+  const LayerCost cost =
+      mode == Mode::event ? played_cost(layer, kernel, target, observer, start) : layer_cost(layer, kernel, target);
 
   LayerTiming timing;
   timing.name = layer.name;

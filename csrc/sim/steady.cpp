@@ -121,8 +121,7 @@ class Steady {
   double copy() const {
     const double near = std::max(paths_[0].near, c().near);
     const double begin = works_[0].tasks > 0 ? works_[0].start_cycles : works_[2].start_cycles;
-    if (works_[0].tasks == 0 || works_[2].tasks == 0)
-      return std::max(near, begin + std::max(fetch(1, 0), drain(1)));
+    if (works_[0].tasks == 0 || works_[2].tasks == 0) return std::max(near, begin + std::max(fetch(1, 0), drain(1)));
     const double piece = 1 / blocks_;
     const Shares both = transfer({1 - piece, 0, 1 - piece});
     return std::max(near, begin + fetch(piece, 0) + std::max(both[0], both[2]) + drain(piece));
@@ -139,8 +138,7 @@ class Steady {
     // Output that leaves while there still are inputs to come.
     const double fetched = fetch(1, 1), drained = drain(1);
     const double begin = std::max(start(paths_[0], first_run), start(paths_[1], first_run));
-    const double meanwhile =
-        drained > 0 ? std::clamp((begin + fetched - first_output) / drained, 0.0, 1 - first) : 0;
+    const double meanwhile = drained > 0 ? std::clamp((begin + fetched - first_output) / drained, 0.0, 1 - first) : 0;
 
     const double by_cores = computed(first_run, 1, 1, meanwhile) + c().near_tile + drain(first);
     const double by_streams = first_output + c().near - c().near_tile + drain(first);
@@ -159,13 +157,14 @@ class Steady {
   // From the start to the end of the last kernel call of a share of the blocks, while a share of the output leaves.
   // portion: of the cores, of those that get their tiles one wave after another.
   double computed(bool first_run, double share, double portion, double written) const {
-    const Shares first = transfer({std::min(share, paths_[0].first_unit) * portion,
-                                   std::min(share, paths_[1].first_unit) * portion, 0});
+    const Shares first =
+        transfer({std::min(share, paths_[0].first_unit) * portion, std::min(share, paths_[1].first_unit) * portion, 0});
     const Shares all = transfer({share * portion, share * portion, written});
     double head = 0;  // until the first call
     for (const std::size_t i : {0, 1})
       head = std::max(head, start(paths_[i], first_run) + first[i] + paths_[i].near_tile);
-    double longest = head + share * core_;
+    const double waits = blocks_ > 1 ? (share * blocks_ - 1) / (blocks_ - 1) : 1;  // the first block does not
+    double longest = head + share * compute_ + waits * (core_ - compute_);
     for (const std::size_t i : {0, 1}) {
       if (paths_[i].tiles == 0) continue;
       const double begin = start(paths_[i], first_run);
@@ -243,9 +242,9 @@ class Steady {
   ShimWorks works_;
   DramShare share_;
   std::array<Path, 3> paths_;
-  double call_ = 0, block_ = 0;     // cycles of one
-  double compute_ = 0, core_ = 0;   // of a run's calls; with waiting for single buffers
-  double pace_ = 0;                 // per call, of cores and streams
+  double call_ = 0, block_ = 0;    // cycles of one
+  double compute_ = 0, core_ = 0;  // of a run's calls; with waiting for single buffers
+  double pace_ = 0;                // per call, of cores and streams
 };
 
 }  // namespace

@@ -31,8 +31,7 @@ class CopyIn final : public ShimChannel {
 class CopyOut final : public ShimChannel {
  public:
   CopyOut(const Leg& leg, const ShimWork& work, std::int64_t pieces, ObjectFifo* from, Timeline& timeline)
-      : ShimChannel({Track::Unit::shim_write, 'c', 0, leg.channels}, leg, work, pieces, timeline),
-        from_(from) {}
+      : ShimChannel({Track::Unit::shim_write, 'c', 0, leg.channels}, leg, work, pieces, timeline), from_(from) {}
 
   void try_start(double now) override {
     if (done() || (from_ != nullptr && !from_->holds(piece_))) return;

@@ -16,8 +16,7 @@ void Dram::finish(Flow& flow) {
 void Dram::share() {
   if (!changed_) return;
   changed_ = false;
-  const DramShare::Speeds speeds =
-      share_.speeds({flows_[0] != nullptr, flows_[1] != nullptr, flows_[2] != nullptr});
+  const DramShare::Speeds speeds = share_.speeds({flows_[0] != nullptr, flows_[1] != nullptr, flows_[2] != nullptr});
   for (std::size_t i = 0; i < flows_.size(); ++i)
     if (flows_[i] != nullptr) flows_[i]->speed = speeds[i];
   load_ = share_.load(speeds);

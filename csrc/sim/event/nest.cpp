@@ -105,13 +105,13 @@ class Nest {
     }
     if (!from_ddr) return;
     // Padding is added on the way to the cores.
-    const double of_all = std::min(
-        static_cast<double>(operand.tile_bytes * stream_count),
-        static_cast<double>(operand.far.bytes) / static_cast<double>(schedule.unique_tiles()));
-    moving.unit_bytes =
-        of_all * static_cast<double>(operand.staging.unit_tiles) / static_cast<double>(simulated);
-    moving.far = add<Fetch>(fetches_, Track{Track::Unit::shim_read, name, 0, operand.far.channels}, operand,
-                            far_[static_cast<std::size_t>(name - 'a')], schedule, std::move(staged), drained_, timeline_);
+    const double of_all =
+        std::min(static_cast<double>(operand.tile_bytes * stream_count),
+                 static_cast<double>(operand.far.bytes) / static_cast<double>(schedule.unique_tiles()));
+    moving.unit_bytes = of_all * static_cast<double>(operand.staging.unit_tiles) / static_cast<double>(simulated);
+    moving.far =
+        add<Fetch>(fetches_, Track{Track::Unit::shim_read, name, 0, operand.far.channels}, operand,
+                   far_[static_cast<std::size_t>(name - 'a')], schedule, std::move(staged), drained_, timeline_);
   }
 
   void add_cores(double per_call, double per_block) {
@@ -128,8 +128,9 @@ class Nest {
         output = add_fifo(c.buffers);
         c_.l1.push_back(output);
         ObjectFifo* collected = to_ddr ? add_fifo(c.staging.units) : nullptr;
-        c_.near.push_back(add<Collect>(collects_, Track{Track::Unit::memory_tile, 'c', g, share(stream_count, classes_)},
-                                       c.tiles, cycles, *output, collected, drained_.blocks[index], timeline_));
+        c_.near.push_back(add<Collect>(collects_,
+                                       Track{Track::Unit::memory_tile, 'c', g, share(stream_count, classes_)}, c.tiles,
+                                       cycles, *output, collected, drained_.blocks[index], timeline_));
         if (to_ddr) {
           c_.l2.push_back(collected);
           staged[wave_of_class(g, c)].push_back({collected, &drained_.blocks[index]});

@@ -12,10 +12,10 @@ namespace vaip::sim::event {
 // Units that behave alike are simulated once: `copies` of them share a track.
 struct Track {
   enum class Unit : std::uint8_t {
-    host,           // launch, dispatch, host layers
-    shim_read,      // shim channels DDR -> array that carry an operand
-    shim_write,     // shim channels array -> DDR
-    memory_tile,    // a memory tile's stream to or from cores
+    host,         // launch, dispatch, host layers
+    shim_read,    // shim channels DDR -> array that carry an operand
+    shim_write,   // shim channels array -> DDR
+    memory_tile,  // a memory tile's stream to or from cores
     core,
   };
   Unit unit = Unit::host;
