@@ -33,13 +33,10 @@ import numpy as np
 from onnx import ModelProto, helper
 from rich.console import Console
 from rich.table import Table
-
-sys.path.insert(0, str(Path(__file__).parent / "models"))
-
-from networks import build, topology
-from networks.graph import GraphBuilder
-from networks.normalization import settle
-from networks.quantization import quantize
+from vaip.networks import build, topology
+from vaip.networks.graph import GraphBuilder
+from vaip.networks.normalization import settle
+from vaip.networks.quantization import quantize
 
 HERE = Path(__file__).parent
 # SCALE-Sim needs an older numpy than VAIP's users have; ZigZag needs six and does not say so.

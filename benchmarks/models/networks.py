@@ -1,4 +1,4 @@
-"""Writes networks of which latencies on AMD NPUs are published as ONNX files; see the package `networks` beside this.
+"""Writes networks of which latencies on AMD NPUs are published as ONNX files; those of vaip.networks.
 
 python networks.py resnet50 yolov8m --out models/ [--precision float|xint8|a8w8] [--batch 1]
 """
@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 import onnx
-from networks import NAMES, PRECISIONS, build
+from vaip.networks import NAMES, PRECISIONS, build
 
 
 def main() -> None:

@@ -1,3 +1,4 @@
+#include <memory>
 #include <utility>
 
 #include "base/error.h"
@@ -17,7 +18,8 @@ Program compile(ir::Graph graph, const CompileOptions& options) {
   const MemoryPlan plan = plan_memory(graph, chains.internal, region, target);
 
   Program program;
-  LayerMapper mapper(graph, plan, region, target);
+  const std::shared_ptr<MappingCache> cache = mapping_cache(options.device, options.stack, region);
+  LayerMapper mapper(graph, plan, region, target, *cache);
   program.layers.reserve(graph.layers.size());
   for (std::size_t i = 0; i < graph.layers.size(); ++i) {
     program.layers.push_back(mapper.map(i));

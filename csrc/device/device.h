@@ -38,6 +38,7 @@ struct Device {
   } memory_tile;
   struct Shim {
     std::int64_t channels_in = 0, channels_out = 0;        // per column: DDR -> array (MM2S), array -> DDR (S2MM)
+    double bytes_per_cycle = 0;                            // of a channel
     double run_overhead_ns = 0;                            // of a channel, per contiguous run in DDR
     double read_task_cycles = 0, write_task_cycles = 0;    // of a channel, per task after its first
     double read_start_cycles = 0, write_start_cycles = 0;  // from the start of a transfer to its first data

@@ -19,8 +19,7 @@ struct Unit {
 struct Recognition {
   ir::Graph graph;          // the values; every unit's layer, in topological order; the graph's inputs and outputs
   std::vector<Unit> units;  // units[i].layer == graph.layers[i]
-  // Per ONNX node: why it is in no unit, in words that say what to change and do not name the node again; "" if it is in
-  // one.
+  // Per ONNX node: why it is in no unit, in words that say what to change and leave out the node's name; "" if in one.
   std::vector<std::string> reasons;
 };
 

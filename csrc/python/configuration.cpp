@@ -19,7 +19,9 @@ void bind_configuration(py::module_& module) {
       "resolve_options",
       [](const std::map<std::string, std::string>& options) {
         const partition::Config config = partition::resolve_config(options);
-        const auto text = [](const std::optional<int>& limit) { return limit ? std::to_string(*limit) : std::string(); };
+        const auto text = [](const std::optional<int>& limit) {
+          return limit ? std::to_string(*limit) : std::string();
+        };
         return std::map<std::string, std::string>{{"source", config.source},
                                                   {"target", config.target},
                                                   {"device", config.device},

@@ -48,7 +48,7 @@ ShimWork shim_work(const Leg& far, Direction direction, const device::Device& de
   const auto channels = static_cast<double>(channels_of(far));
   work.dram_bytes = granule_bytes(far, device);
   work.miss_cycles = page_misses(far, device) * device.dram.page_miss_ns * device.clock_ghz;
-  work.data_cycles = work.dram_bytes / channels / device.stream.bytes_per_cycle +
+  work.data_cycles = work.dram_bytes / channels / device.shim.bytes_per_cycle +
                      runs_of(far) / channels * device.shim.run_overhead_ns * device.clock_ghz;
   work.tasks = std::max<std::int64_t>(1, ceil_div(far.descriptors, channels_of(far)));
   const bool read = direction == Direction::read;

@@ -20,8 +20,8 @@ typedef struct VaipEpApi {
   /* Writes the ids of up to `capacity` live sessions, oldest first; returns how many are alive. */
   size_t (*GetSessionIds)(uint64_t* ids, size_t capacity);
 
-  /* The id of the live session that was created with the session configuration entry VAIP_SESSION_TAG set to `tag`, or 0.
-     An application that creates sessions on several threads tells them apart with it. */
+  /* The id of the live session that was created with the session configuration entry VAIP_SESSION_TAG set to `tag`, or
+     0. An application that creates sessions on several threads tells them apart with it. */
   uint64_t (*FindSession)(const char* tag);
 
   /* Writes the session's report (JSON, UTF-8, NUL-terminated) if `capacity` bytes hold it; returns the bytes needed

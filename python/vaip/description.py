@@ -47,6 +47,7 @@ class Shim:
 
     channels_in: int
     channels_out: int
+    bytes_per_cycle: float
     run_overhead_ns: float
     read_task_cycles: float
     write_task_cycles: float

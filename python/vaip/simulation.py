@@ -79,8 +79,9 @@ def estimate_gemm(
     `partial_sums` (between two steps over K) are number formats: int4, int8, int16, int32, bf16, bfp16, f32.
     `b_layout` and `c_layout` are how B and C lie in DRAM, "row" or "column". `kernel` names a variant of the stack's
     kernel. Without `host_call` the time starts at the launch. `overrides` are what-if values of the device's fields and
-    of the stack's, {"dram.read_gbps": 30, "stack.dispatch.layer_us": 10}. `mode` is "steady" (extrapolated from the steady state) or
-    "event" (played descriptor by descriptor, lock by lock). Raises vaip.Error for what does not fit or exist.
+    of the stack's, {"dram.read_gbps": 30, "stack.dispatch.layer_us": 10}. `mode` is "steady" (extrapolated from the
+    steady state) or "event" (played descriptor by descriptor, lock by lock). Raises vaip.Error for what does not fit or
+    exist.
     """
     if tile is not None and len(tile) != 3:
         raise Error(f"tile must be (m, k, n), got {tuple(tile)}")

@@ -344,7 +344,7 @@ TEST(schedules_of_tiles) {
 TEST(dram_is_shared_in_proportion_to_the_work) {
   const Machine machine("strix", "taka",
                         {{"clock_ghz", "1"},
-                         {"stream.bytes_per_cycle", "4"},
+                         {"shim.bytes_per_cycle", "4"},
                          {"dram.read_gbps", "50"},
                          {"dram.write_gbps", "50"},
                          {"dram.combined_gbps", "70"}});
@@ -458,6 +458,7 @@ TEST(random_products_respect_physics) {
     CHECK(us({{"dram.write_gbps", twice(machine.device.dram.write_gbps)}}) <= base * slack);
     const double both = machine.device.dram.read_gbps + machine.device.dram.write_gbps;
     CHECK(us({{"dram.combined_gbps", std::to_string(both)}}) <= base * slack);
+    CHECK(us({{"shim.bytes_per_cycle", twice(machine.device.shim.bytes_per_cycle)}}) <= base * 1.005);
     // Faster channels meet at DRAM in another order, which may cost the first tiles a little.
     CHECK(us({{"stream.bytes_per_cycle", twice(machine.device.stream.bytes_per_cycle)}}) <= base * 1.005);
     // More work never costs less.

@@ -1,4 +1,4 @@
-"""The networks of benchmarks/models: exact topologies, alive with random weights, quantized as Quark does."""
+"""vaip.networks: exact topologies, alive with random weights, quantized as Quark does."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ import onnxruntime as ort
 import pytest
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
 from sessions import cpu_session, vaip_session
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "models"))
-
-from networks import NAMES, build, topology
-from networks.npu_rewrites import average_factor
+from vaip import _core
+from vaip.networks import NAMES, build, topology
+from vaip.networks.npu_rewrites import average_factor
 
 COMMAND = Path(__file__).parents[2] / "benchmarks" / "models" / "networks.py"
 
@@ -338,6 +336,51 @@ def test_vaip_takes_the_whole_network(name: str) -> None:
 
 def test_a_seed_makes_one_network() -> None:
     first, again, other = (build("squeezenet1_1", resolution=64, seed=s) for s in (1, 1, 2))
+    assert first.SerializeToString(deterministic=True) == again.SerializeToString(deterministic=True)
+    assert first.SerializeToString(deterministic=True) != other.SerializeToString(deterministic=True)
+
+
+def graph_of(model: ModelProto) -> tuple[list[bytes], dict[str, tuple[int, list[int]]], list[bytes]]:
+    """All of a model but the values of its constants."""
+    graph = model.graph
+    constants = {t.name: (t.data_type, list(t.dims)) for t in graph.initializer}
+    edges = [value.SerializeToString() for value in (*graph.input, *graph.output)]
+    return [node.SerializeToString() for node in graph.node], constants, edges
+
+
+@pytest.mark.parametrize("precision", ["xint8", "a8w8", "float"])
+@pytest.mark.parametrize("name", [*SMALL, "densenet121", "mobilenet_v3_small", "convnext_tiny"])
+def test_without_calibration_it_is_the_same_graph_of_the_same_latency(name: str, precision: str) -> None:
+    size = SMALL.get(name, 64)
+    models = [build(name, precision, resolution=size, calibrated=calibrated) for calibrated in (True, False)]
+    assert graph_of(models[0]) == graph_of(models[1])
+    latencies = [_core.Model.from_bytes(model.SerializeToString()).latency_us() for model in models]
+    assert latencies[0] == latencies[1]
+    assert precision == "float" or latencies[0] > 0
+
+
+def test_without_calibration_the_decoding_is_the_same_too() -> None:
+    models = [build("yolov8n", resolution=64, decode=True, calibrated=calibrated) for calibrated in (True, False)]
+    assert graph_of(models[0]) == graph_of(models[1])
+
+
+@pytest.mark.parametrize("precision", ["xint8", "a8w8"])
+def test_without_calibration_nothing_runs_and_one_power_of_two_scales_it(
+    precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vaip.networks.normalization.import_onnxruntime", lambda: pytest.fail("the network is run"))
+    q = Quantized(build("resnet18", precision, resolution=64, calibrated=False))
+    for node in q.of_type("QuantizeLinear"):
+        assert q.constants[node.input[1]] == np.float32(2.0**-7)
+    for node in q.of_type("Conv", "Gemm"):
+        weight = q.constants[q.producer[node.input[1]].input[0]]
+        assert weight.dtype == np.int8
+        assert np.unique(weight).size > 200
+        assert q.scale(node.input[1]) == np.float32(2.0**-7)
+
+
+def test_without_calibration_a_seed_makes_one_network() -> None:
+    first, again, other = (build("resnet18", resolution=64, seed=s, calibrated=False) for s in (1, 1, 2))
     assert first.SerializeToString(deterministic=True) == again.SerializeToString(deterministic=True)
     assert first.SerializeToString(deterministic=True) != other.SerializeToString(deterministic=True)
 

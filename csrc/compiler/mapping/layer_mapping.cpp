@@ -10,7 +10,7 @@
 namespace vaip::compiler {
 namespace {
 
-using Key = std::vector<std::int64_t>;
+using Key = MappingKey;
 
 template <typename... Parts>
 Key key(Parts... parts) {
@@ -95,15 +95,15 @@ sim::LayerProgram LayerMapper::map(std::size_t index) {
     Key problem_key = std::visit(Keys{}, problem);
     problem_key.push_back(static_cast<std::int64_t>(problem.index()));
     problem_key.push_back(region.l2_bytes);
-    auto cached = cache_.find(problem_key);
-    if (cached == cache_.end()) {
-      std::optional<sim::LayerProgram> mapped = std::visit(Solver{region, target_}, problem);
+    std::optional<sim::LayerProgram> mapped = cache_.find(problem_key);
+    if (!mapped) {
+      mapped = std::visit(Solver{region, target_}, problem);
       if (!mapped)
         fail(ErrorKind::unsupported, "no tiling fits ", region.core_bytes, " bytes of a core's and ", region.l2_bytes,
              " bytes of the memory tiles' memory; exclude the node or use a device with more memory");
-      cached = cache_.emplace(std::move(problem_key), *std::move(mapped)).first;
+      cache_.insert(problem_key, *mapped);
     }
-    sim::LayerProgram program = cached->second;
+    sim::LayerProgram program = *std::move(mapped);
     program.name = layer.name;
     program.op = layer.op;
     program.nodes = layer.onnx_nodes;

@@ -1,10 +1,9 @@
 // The layers of a graph as programs for the array.
 #pragma once
 
-#include <cstdint>
-#include <map>
-#include <vector>
+#include <cstddef>
 
+#include "compiler/mapping/mapping_cache.h"
 #include "compiler/mapping/region.h"
 #include "compiler/memory_plan.h"
 #include "ir/graph.h"
@@ -14,8 +13,9 @@ namespace vaip::compiler {
 
 class LayerMapper {
  public:
-  LayerMapper(const ir::Graph& graph, const MemoryPlan& plan, const Region& region, const sim::Target& target)
-      : graph_(graph), plan_(plan), region_(region), target_(target) {}
+  LayerMapper(const ir::Graph& graph, const MemoryPlan& plan, const Region& region, const sim::Target& target,
+              MappingCache& cache)
+      : graph_(graph), plan_(plan), region_(region), target_(target), cache_(cache) {}
 
   // graph.layers[index]. Throws Error(unsupported) naming the layer when it fits the memories at no tiling.
   sim::LayerProgram map(std::size_t index);
@@ -25,7 +25,7 @@ class LayerMapper {
   const MemoryPlan& plan_;
   const Region& region_;
   const sim::Target& target_;
-  std::map<std::vector<std::int64_t>, sim::LayerProgram> cache_;  // by all that a mapping depends on
+  MappingCache& cache_;
 };
 
 }  // namespace vaip::compiler

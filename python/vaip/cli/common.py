@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 import vaip
@@ -150,6 +151,18 @@ class Output:
                     yield
             else:
                 yield
+
+    @contextmanager
+    def progress(self) -> Iterator[Callable[[str, int, int], None]]:
+        """As working(), with a bar: yields what to call with the current step's name, the steps done and all steps."""
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}", markup=False))
+        hidden = not self._progress.is_terminal
+        with (
+            self._native_output_aside(),
+            Progress(*columns, console=self._progress, transient=True, disable=hidden) as bar,
+        ):
+            task = bar.add_task("", total=None)
+            yield lambda step, done, total: bar.update(task, description=step, completed=done, total=total)
 
     def result(self, values: dict[str, Any], shown: RenderableType) -> None:
         if self._as_json:

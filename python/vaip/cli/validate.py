@@ -43,7 +43,8 @@ def validate(
             exists=True,
             file_okay=False,
             show_default=False,
-            help="Directory of the networks' models, NAME_xint8.onnx. Default: vaip/models in the user's cache.",
+            help="Models of networks, NAME_xint8.onnx; VAIP builds those that are missing. Default: vaip/models in the "
+            "user's cache.",
         ),
     ] = None,
     device: DeviceOption = None,
@@ -85,11 +86,16 @@ def validate(
         models=models,
         config=config,
     )
-    with output.working("Predicting"):
+    with output.progress() as progress:
         validation: Validation = run(
-            directory, tables=tables, setting=setting, only_device=described.name if described else None
+            directory,
+            tables=tables,
+            setting=setting,
+            only_device=described.name if described else None,
+            progress=progress,
         )
-        if plot is not None:
+    if plot is not None:
+        with output.working("Drawing"):
             write_plot(validation, plot)
     output.result(validation.to_dict(rows=rows), render.summary(validation, rows=rows))
     if validation.errors:

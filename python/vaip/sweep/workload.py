@@ -77,9 +77,23 @@ class Gemm:
         of_device, of_stack = split(point.overrides)
         device = _core.device_json(point.device, json_texts(of_device))
         text = _core.estimate_gemm(
-            self.sizes, self.formats, device, self.stack, self.rows, self.columns, None, None, "row",
-            json_texts(of_stack),
-        )  # fmt: skip
+            self.sizes,
+            self.formats,
+            device,
+            self.stack,
+            batch=1,
+            partial_sums=None,
+            rows=self.rows,
+            columns=self.columns,
+            tile=None,
+            l2_depth=None,
+            c_buffers=None,
+            b_layout="row",
+            c_layout="row",
+            kernel="",
+            host_call=True,
+            stack_overrides=json_texts(of_stack),
+        )
         timing = json.loads(text)
         return Outcome.of(timing["latency_us"], timing["cycles"], timing["tops_effective"], timing["layers"])
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from vaip.validate.cells import Line, column_like
 from vaip.validate.fields import Formats, array_of, device_of, format_of, formats_of, numbers_of, pair_of
-from vaip.validate.queries import Elements, Gemm, Program
+from vaip.validate.queries import Elements, Gemm
 from vaip.validate.rows import Entry, collect, row, skipped
 
 LAYOUTS = {"row": "row", "col": "column", "column": "column"}

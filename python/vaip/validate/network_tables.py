@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from vaip.validate.cells import Line
 from vaip.validate.fields import Formats, device_of, numbers_of, pair_of
-from vaip.validate.queries import Conv, ConvStage, Network, Query
-from vaip.validate.rows import Entry, Row, Skipped, collect, row, skipped
+from vaip.validate.network_rules import Figure, keep_best, limits_of_older_array, skip_cpu_parts
+from vaip.validate.networks import canonical
+from vaip.validate.queries import Conv, ConvStage, Network
+from vaip.validate.rows import Entry, collect, row, skipped
 
 BF16 = Formats("bf16", "bf16", "bf16")
 INT8 = Formats("int8", "int8", "int8")
@@ -91,11 +93,12 @@ def cnn_end_to_end(lines: Sequence[Line]) -> list[Entry]:
         )
         yield row(line, label, line.measured("value_ms"), "ms", query)
 
-    return collect(lines, read)
+    return keep_best(collect(lines, read), "a slower release or setting")
 
 
 def ryzenai_sw(lines: Sequence[Line]) -> list[Entry]:
-    """Compilers of some releases are slower than earlier ones: the best release of each model is what is predicted."""
+    """A name without a precision is the float model, which that benchmark runs on the CPU."""
+    on_cpu: dict[tuple[str, str], Figure] = {}
 
     def read(line: Line) -> Iterator[Entry]:
         name = line.text("model_name")
@@ -106,18 +109,18 @@ def ryzenai_sw(lines: Sequence[Line]) -> list[Entry]:
         if found:
             query = Network(device=device, stack="vitisai", model=found["model"].lower(), precision="xint8")
             yield row(line, label, measured, "ms", query)
-        else:
-            yield skipped(line, label, "the name does not tell precision and target: it may be FP32 on the CPU")
+            return
+        key = (device, canonical(name))
+        if key not in on_cpu or measured < on_cpu[key].ms:
+            on_cpu[key] = Figure(f"the float {label} on the CPU", measured)
+        yield skipped(line, label, "the name does not tell precision and target: it may be FP32 on the CPU")
 
-    entries = collect(lines, read)
-    best: dict[Query, Row] = {}
-    for entry in entries:
-        if isinstance(entry, Row) and (entry.query not in best or entry.measured < best[entry.query].measured):
-            best[entry.query] = entry
-    return [_or_slower_release(entry, best[entry.query]) if isinstance(entry, Row) else entry for entry in entries]
+    return skip_cpu_parts(collect(lines, read), on_cpu)
 
 
-def _or_slower_release(entry: Row, best: Row) -> Entry:
-    if entry is best:
-        return entry
-    return Skipped(entry.label, entry.line, f"a slower release of the model: the best is {best.label}")
+def ryzenai_sw_on_the_npu(entries: Sequence[Entry], others: Sequence[Entry]) -> list[Entry]:
+    """Releases differ, and in some part of a network falls to the CPU: the best that is the NPU's, of each model.
+
+    `others` are the rows of cnn_end_to_end.
+    """
+    return keep_best(skip_cpu_parts(entries, limits_of_older_array(others)), "a slower release of the model")

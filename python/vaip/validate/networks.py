@@ -1,15 +1,23 @@
-"""Networks of end-to-end rows: where their ONNX models lie, and what they would take on the device."""
+"""Networks of end-to-end rows: their ONNX models, given or built, and what they would take on the device."""
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
+from vaip import _core
 from vaip._core import Error
-from vaip.description import Device
+from vaip.report import Report
+
+if TYPE_CHECKING:
+    from vaip.networks import Precision
 
 
 def cache_directory() -> Path:
@@ -18,50 +26,69 @@ def cache_directory() -> Path:
     return Path(base) / "vaip" / "models"
 
 
-def find_model(name: str, precision: str, models: Path | None) -> Path:
-    """NAME_precision.onnx, whatever the case and punctuation of NAME. Raises vaip.Error that says how to make it."""
-    directory = models or cache_directory()
-    wanted = _canonical(f"{name}{precision}")
-    for path in sorted(directory.glob("*.onnx")) if directory.is_dir() else ():
-        if _canonical(path.stem) == wanted:
-            return path
-    raise Error(
-        f"no model {_file_name(name)}_{precision}.onnx in {directory}; make it with VAIP's source tree: "
-        f"python benchmarks/models/networks.py {_file_name(name)} --out {directory}"
-    )
+def canonical(name: str) -> str:
+    """Equal for "MobileNetV2" and "mobilenet_v2"."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+class ModelLibrary:
+    """Models of networks: those of a directory, else those that vaip.networks builds. Each is read or built once."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self._directory = directory or cache_directory()
+        self._models: dict[tuple[str, str], _core.Model] = {}
+
+    def model(self, name: str, precision: Precision) -> _core.Model:
+        """Raises vaip.Error for a network that is neither there nor known."""
+        key = (canonical(name), precision)
+        if key not in self._models:
+            path = self.file(name, precision)
+            self._models[key] = _core.Model.from_file(str(path)) if path else self._build(name, precision)
+        return self._models[key]
+
+    def file(self, name: str, precision: str) -> Path | None:
+        """NAME_precision.onnx of the directory, whatever the case and punctuation of NAME."""
+        wanted = canonical(f"{name}{precision}")
+        paths = sorted(self._directory.glob("*.onnx")) if self._directory.is_dir() else []
+        return next((path for path in paths if canonical(path.stem) == wanted), None)
+
+    def _build(self, name: str, precision: Precision) -> _core.Model:
+        from vaip.networks import NAMES, build
+
+        known = {canonical(each): each for each in NAMES}
+        if canonical(name) not in known:
+            (nearest,) = difflib.get_close_matches(canonical(name), known, n=1, cutoff=0.0)
+            raise Error(
+                f"VAIP builds no network '{name}' (the nearest is {known[nearest]}), and {self._directory} has no "
+                f"{name}_{precision}.onnx"
+            )
+        model = build(known[canonical(name)], precision, calibrated=False)
+        return _core.Model.from_bytes(model.SerializeToString())
 
 
 def predict_network(
-    name: str,
-    precision: str,
-    *,
-    models: Path | None,
-    device: str | Device,
-    config: Path | None,
-    stack: Path | None,
-    columns: int | None,
-    host: bool,
+    model: _core.Model, *, device: str, config: Path | None, stack: Path | None, columns: int | None, host: bool
 ) -> tuple[float, str]:
-    """Microseconds and the bound that most of them go into."""
-    from vaip.inputs import make_inputs
-    from vaip.sessions import NpuSession
+    """Microseconds and the bound that most of them go into; without `host`, of the array alone.
 
-    path = find_model(name, precision, models)
-    with TemporaryDirectory(prefix="vaip-") as scratch:
-        if config is None:
-            settings: dict[str, object] = {"columns": columns} if columns else {}
-            if stack is not None:
-                settings["stack"] = str(stack.resolve())
-            if settings:
-                config = Path(scratch) / "vaip_config.json"
-                config.write_text(json.dumps({"vaip": settings}), encoding="utf-8")
-        session = NpuSession(path, device=device, config=config)
-        report = session.report()
-        if any(cluster.programs == 0 for cluster in report.clusters):  # dynamic shapes: timed once they are known
-            session.onnxruntime.run(None, make_inputs(session.onnxruntime))
-            report = session.report()
+    `device` is a description as JSON. Raises vaip.Error where the model's time is not that of the device alone.
+    """
+    options: dict[str, str] = {"config_file": str(config)} if config else {}
+    if stack is not None:
+        options["stack"] = str(stack.resolve())
+    if columns is not None:
+        options["columns"] = str(columns)
+    with _file(device) as path:
+        text = model.with_options({**options, "device": str(path)}).predict_json(_shapes(model))
+    report = Report.from_dict(json.loads(text))
     if not report.clusters:
-        raise Error(f"{path}: no node of it is claimed")
+        raise Error("no node of the model is claimed")
+    if host and report.unclaimed:
+        first = report.unclaimed[0]
+        raise Error(
+            f"{report.nodes.cpu} of the model's {report.nodes.total} nodes run on the CPU, whose time is not "
+            f"predicted; the first is {first.name} ({first.op}): {first.reason}"
+        )
     us = report.latency_ms * 1e3
     if not host:
         us -= sum(cluster.host_cycles for cluster in report.clusters) / (report.clock_ghz * 1e3)
@@ -71,10 +98,17 @@ def predict_network(
     return us, max(spent, key=lambda bound: spent[bound], default="")
 
 
-def _file_name(name: str) -> str:
-    """ "MobileNetV2" as mobilenet_v2, "ResNet50" as resnet50."""
-    return re.sub(r"(?<=[a-z])([A-Z])(?=\d)", r"_\1", name).lower()
+@contextmanager
+def _file(description: str) -> Iterator[Path]:
+    with TemporaryDirectory(prefix="vaip-") as scratch:
+        path = Path(scratch) / "device.json"
+        path.write_text(description, encoding="utf-8")
+        yield path
 
 
-def _canonical(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+def _shapes(model: _core.Model) -> list[list[int]]:
+    """Dynamic dimensions are 1, as a latency is that of one image."""
+    shapes = [shape for _, _, shape in model.inputs]
+    if all(size >= 0 for shape in shapes for size in shape):
+        return []
+    return [[max(size, 1) for size in shape] for shape in shapes]

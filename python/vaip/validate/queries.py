@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vaip import _core
 from vaip._core import Error
 from vaip.description import Device
 from vaip.report import Timing
 from vaip.validate.fields import Formats
-from vaip.validate.networks import predict_network
+from vaip.validate.networks import ModelLibrary, predict_network
+
+if TYPE_CHECKING:
+    from vaip.networks import Precision
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,10 @@ class Setting:
             document["clock_ghz"] = {"value": clock_ghz, "unit": "GHz", "source": "the table"}
             return json.dumps(document)
         return _packaged_device(name, clock_ghz)
+
+    @cached_property
+    def networks(self) -> ModelLibrary:
+        return ModelLibrary(self.models)
 
     def clock_ghz(self, device: str) -> float:
         return _clock_ghz(self.device(device))
@@ -297,19 +305,17 @@ class Program(Query):
 
 @dataclass(frozen=True, kw_only=True)
 class Network(Query):
-    """A network from the directory of models, end to end; without `host`, the array's share alone."""
+    """A network end to end; without `host`, the array's share alone."""
 
     model: str
-    precision: str
+    precision: Precision
     columns: int | None = None
     host: bool = True
 
     def predict(self, setting: Setting) -> Prediction:
         us, bound = predict_network(
-            self.model,
-            self.precision,
-            models=setting.models,
-            device=setting.devices.get(self.device, self.device),
+            setting.networks.model(self.model, self.precision),
+            device=setting.device(self.device),
             config=setting.config,
             stack=setting.stacks.get(self.stack),
             columns=self.columns,

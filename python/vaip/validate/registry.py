@@ -11,11 +11,20 @@ from vaip.validate.rows import Entry
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """What the rows of another table say of a table's own: of its directory if there, else of the packaged one."""
+
+    table: str
+    revise: Callable[[Sequence[Entry], Sequence[Entry]], list[Entry]]  # own rows, those of the other table
+
+
+@dataclass(frozen=True)
 class Table:
     title: str
     columns: tuple[str, ...]
     read: Callable[[Sequence[Line]], list[Entry]]
     note: str = ""
+    comparison: Comparison | None = None
 
 
 def _columns(text: str) -> tuple[str, ...]:
@@ -84,11 +93,13 @@ TABLES = {
         "Networks end to end",
         _columns("platform stack model precision metric value_ms"),
         network_tables.cnn_end_to_end,
+        "the best of several releases and settings",
     ),
     "ryzenai_sw_onnx_benchmark": Table(
         "RyzenAI-SW benchmark",
         _columns("rai_release model_name device latency_ms"),
         network_tables.ryzenai_sw,
-        "the best release of each model",
+        "the best release of each model, none of which the CPU ran a part",
+        Comparison("cnn_end_to_end", network_tables.ryzenai_sw_on_the_npu),
     ),
 }

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from vaip._core import Error
 from vaip.validate.cells import TableError, read_lines
 from vaip.validate.queries import Setting
-from vaip.validate.registry import TABLES, Table
-from vaip.validate.rows import Fault, Residual, Row, Skipped, TableResult, Validation
+from vaip.validate.registry import TABLES
+from vaip.validate.rows import Entry, Residual, Row, Skipped, TableResult, Validation
 
 
 def packaged_tables() -> Path:
@@ -23,15 +23,16 @@ def validate(
     tables: Collection[str] | None = None,
     setting: Setting | None = None,
     only_device: str | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> Validation:
     """Predicts every row of the tables that `directory` has; the packaged ones by default.
 
     A table or row that cannot be read is in `errors`, a row that cannot be predicted is in `skipped` with the reason;
     neither keeps the rest from being predicted. `tables` names those to read, `only_device` the device whose
-    rows to predict.
+    rows to predict. `progress` is called before each row with its table, the rows before it and all rows.
     """
     chosen = directory or packaged_tables()
+    setting = setting or Setting()
     unknown_names = sorted(set(tables or ()) - set(TABLES))
     if unknown_names:
         raise Error(f"unknown table '{unknown_names[0]}'; known: {', '.join(TABLES)}")
@@ -42,37 +43,52 @@ def validate(
         raise Error(f"{chosen} has no table {missing[0]}.csv")
     if not wanted:
         raise Error(f"{chosen} has none of the tables that VAIP knows; known: {', '.join(TABLES)}")
-    results = []
-    for name in wanted:
-        if progress:
-            progress(name)
-        results.append(_table(name, TABLES[name], found[name], setting or Setting(), only_device))
+    contents = [_read(name, found) for name in wanted]
+    total = sum(isinstance(entry, Row) for _, entries in contents for entry in entries)
+    position = 0
+    for result, entries in contents:
+        for entry in entries:
+            if isinstance(entry, Row):
+                if progress:
+                    progress(result.name, position, total)
+                position += 1
+                _predict(entry, setting, only_device, result)
+            elif isinstance(entry, Skipped):
+                result.skipped.append(entry)
+            else:
+                result.errors.append(entry.message)
     unknown = [f"{path.name}: no table that VAIP knows" for stem, path in found.items() if stem not in TABLES]
-    return Validation(str(chosen), results, unknown)
+    return Validation(str(chosen), [result for result, _ in contents], unknown)
 
 
-def _table(name: str, table: Table, path: Path, setting: Setting, only_device: str | None) -> TableResult:
+def _read(name: str, found: Mapping[str, Path]) -> tuple[TableResult, list[Entry]]:
+    table = TABLES[name]
     result = TableResult(name, note=table.note)
     try:
-        entries = table.read(read_lines(path, table.columns))
+        entries = _entries(name, found[name])
+        if table.comparison:
+            other = table.comparison.table
+            entries = table.comparison.revise(entries, _entries(other, found.get(other, _packaged(other))))
     except TableError as error:
         result.errors = str(error).splitlines()
-        return result
-    for entry in entries:
-        if isinstance(entry, Fault):
-            result.errors.append(entry.message)
-        elif isinstance(entry, Skipped):
-            result.skipped.append(entry)
-        elif only_device is not None and entry.query.device != only_device:
-            reason = f"measured on {entry.query.device}, only rows of {only_device} are asked for"
-            result.skipped.append(Skipped(entry.label, entry.line, reason))
-        else:
-            _predict(entry, setting, result)
-    return result
+        return result, []
+    return result, entries
 
 
-def _predict(row: Row, setting: Setting, result: TableResult) -> None:
+def _entries(name: str, path: Path) -> list[Entry]:
+    return TABLES[name].read(read_lines(path, TABLES[name].columns))
+
+
+def _packaged(name: str) -> Path:
+    return packaged_tables() / f"{name}.csv"
+
+
+def _predict(row: Row, setting: Setting, only_device: str | None, result: TableResult) -> None:
     query = row.query
+    if only_device is not None and query.device != only_device:
+        reason = f"measured on {query.device}, only rows of {only_device} are asked for"
+        result.skipped.append(Skipped(row.label, row.line, reason))
+        return
     try:
         prediction = query.predict(setting)
     except Error as error:

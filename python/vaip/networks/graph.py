@@ -3,6 +3,9 @@
 A layer that has batch normalization is written with the normalization folded, as it is deployed: the initializer that
 takes the place of its scale and shift is named `<layer>.shift` (a layer's own bias is `<layer>.bias`), and
 normalization.py gives it, and the weight, values that keep every channel alive.
+
+What multiplies in convolutions and matrix products is nearly all of a network's weights. A graph that is only to be
+timed gets these as int8 right away (`quantized_weights`); it is a network after quantization.py has taken them over.
 """
 
 from __future__ import annotations
@@ -53,11 +56,12 @@ def _value_info(tensor: Tensor) -> ValueInfoProto:
 class GraphBuilder:
     """Nodes are named `<scope>/<operator>_<n>`; a node's output has its name, its parameters extend it."""
 
-    def __init__(self, name: str, seed: int = 0) -> None:
+    def __init__(self, name: str, seed: int = 0, *, quantized_weights: bool = False) -> None:
         self.name = name
+        self._quantized_weights = quantized_weights
         self._random = np.random.default_rng(seed)
         opsets = [helper.make_opsetid("", OPSET)]
-        self._model = ModelProto(ir_version=IR_VERSION, producer_name="vaip.benchmarks", opset_import=opsets)
+        self._model = ModelProto(ir_version=IR_VERSION, producer_name="vaip.networks", opset_import=opsets)
         self._model.graph.name = name
         self._values: list[Tensor] = []
         self._count: Counter[str] = Counter()
@@ -104,6 +108,12 @@ class GraphBuilder:
         values += np.float32(mean)
         return self.constant(name, values)
 
+    def multiplier(self, name: str, shape: Sequence[int], deviation: float) -> str:
+        """The weights of a convolution or matrix product."""
+        if not self._quantized_weights:
+            return self.weight(name, shape, deviation)
+        return self.constant(name, self._random.integers(-127, 127, shape, np.int8, endpoint=True))
+
     def unique_name(self, op_type: str) -> str:
         self._count[op_type] += 1
         return "/".join([*self._scope, f"{op_type}_{self._count[op_type]}"])
@@ -128,7 +138,7 @@ class GraphBuilder:
         name = self.unique_name("Conv")
         fan_in = x.channels // groups * kernel[0] * kernel[1]
         shape = (channels, x.channels // groups, *kernel)
-        parameters = [self.weight(f"{name}.weight", shape, math.sqrt(2.0 / fan_in))]  # He et al.
+        parameters = [self.multiplier(f"{name}.weight", shape, math.sqrt(2.0 / fan_in))]  # He et al.
         if normalized or bias:
             parameters.append(self.weight(name + (SHIFT if normalized else ".bias"), (channels,), 0.1))
         spatial = [(x.shape[2 + i] + 2 * pads[i] - kernel[i]) // stride + 1 for i in range(2)]
@@ -146,7 +156,7 @@ class GraphBuilder:
     def linear(self, x: Tensor, features: int) -> Tensor:
         """A fully connected layer on a matrix."""
         name = self.unique_name("Gemm")
-        weight = self.weight(f"{name}.weight", (features, x.shape[1]), 1.0 / math.sqrt(x.shape[1]))
+        weight = self.multiplier(f"{name}.weight", (features, x.shape[1]), 1.0 / math.sqrt(x.shape[1]))
         bias = self.weight(f"{name}.bias", (features,), 0.1)
         return self.node("Gemm", [x, weight, bias], (x.shape[0], features), name=name, transB=1)
 
@@ -154,7 +164,7 @@ class GraphBuilder:
         """A fully connected layer on the last of more than two axes, which PyTorch exports as MatMul and Add."""
         name = self.unique_name("MatMul")
         shape = (*x.shape[:-1], features)
-        weight = self.weight(f"{name}.weight", (x.shape[-1], features), math.sqrt(2.0 / x.shape[-1]))
+        weight = self.multiplier(f"{name}.weight", (x.shape[-1], features), math.sqrt(2.0 / x.shape[-1]))
         bias = self.weight(f"{name}.bias", (features,), 0.1)
         return self.node("Add", [self.node("MatMul", [x, weight], shape, name=name), bias], shape)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from networks.graph import GraphBuilder, Tensor, make_divisible
+from vaip.networks.graph import GraphBuilder, Tensor, make_divisible
 
 # width and depth multipliers
 SCALING = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from networks.graph import GraphBuilder, Tensor
+from vaip.networks.graph import GraphBuilder, Tensor
 
 STAGES = ((96, 3), (192, 3), (384, 9), (768, 3))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from networks.graph import GraphBuilder, Pair, Tensor
+from vaip.networks.graph import GraphBuilder, Pair, Tensor
 
 # channels: 1x1; 3x3 reduced, 3x3; "5x5" reduced, "5x5" (torchvision's is 3x3); behind the pool
 GOOGLENET_3 = ((64, 96, 128, 16, 32, 32), (128, 128, 192, 32, 96, 64))

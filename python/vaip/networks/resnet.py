@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from networks.graph import GraphBuilder, Tensor
+from vaip.networks.graph import GraphBuilder, Tensor
 
 BASIC_BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}
 BOTTLENECK_BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "resnet152": (3, 8, 36, 3)}

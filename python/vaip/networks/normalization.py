@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from networks.graph import SHIFT
+from vaip.networks.graph import SHIFT
+from vaip.registration import import_onnxruntime
 
 EPSILON = 1e-5
 # Least variance that a channel is scaled up from, as a part of its layer's: a channel that this image leaves (almost)
@@ -94,6 +94,7 @@ def _with_statistics(node: NodeProto, graph: GraphProto) -> Iterator[NodeProto]:
 def _observe(
     model: ModelProto, tensors: list[str], normalized: list[str], image: NDArray[np.float32]
 ) -> dict[str, NDArray[np.float32]]:
+    ort = import_onnxruntime()
     options = ort.SessionOptions()
     options.log_severity_level = 3
     session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

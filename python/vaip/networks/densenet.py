@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from networks.graph import GraphBuilder, Tensor
+from vaip.networks.graph import GraphBuilder, Tensor
 
 BLOCKS = (6, 12, 24, 16)
 GROWTH = 32

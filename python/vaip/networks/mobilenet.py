@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from networks.graph import GraphBuilder, Tensor, make_divisible
+from vaip.networks.graph import GraphBuilder, Tensor, make_divisible
 
 
 class Block(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from networks.graph import GraphBuilder, Tensor
+from vaip.networks.graph import GraphBuilder, Tensor
 
 # depth multiple, width multiple, most channels before the width multiple
 SCALES = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from networks.graph import GraphBuilder, Tensor
+from vaip.networks.graph import GraphBuilder, Tensor
 
 VGG16_STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 # squeezed channels, expanded channels of each branch; a pool stands before every second one of the first four

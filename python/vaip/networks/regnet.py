@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from networks.graph import GraphBuilder, Tensor, make_divisible
+from vaip.networks.graph import GraphBuilder, Tensor, make_divisible
 
 
 class Design(NamedTuple):

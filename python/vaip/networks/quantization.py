@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from networks.normalization import Ranges
+from vaip.networks.normalization import Ranges
 
 Scheme = Literal["xint8", "a8w8"]
 
@@ -38,6 +38,8 @@ MOVEMENT = {
 # Their float constants are parameters of the operator, not data.
 PARAMETERS_STAY = {"Clip", "Resize"}
 LARGEST = 127
+# Of activations without a calibration: makes their scale a power of two, and so that of weights drawn as int8.
+UNCALIBRATED_RANGE = LARGEST / 128
 # HardSigmoid on the NPU has 7 fractional bits or more (Quark's adjust_hard_sigmoid).
 HARD_SIGMOID_POSITION = 7
 
@@ -126,24 +128,33 @@ class _Quantizer:
         constant = self._constants.get(name)
         if constant is None:
             return self._dequantized.get(name, name)
-        if constant.data_type != TensorProto.FLOAT or node.op_type in PARAMETERS_STAY:
+        if node.op_type in PARAMETERS_STAY or constant.data_type not in (TensorProto.FLOAT, TensorProto.INT8):
             return name
         if name not in self._dequantized:
             values = numpy_helper.to_array(constant)
-            accumulated = self._scheme == "a8w8" and position == 2 and node.op_type in ("Conv", "Gemm")
-            scale = self._accumulator_scale(node) if accumulated else self._scale(float(np.abs(values).max()))
-            self._emit_constant(name, values, scale, np.dtype(np.int32 if accumulated else np.int8))
+            if constant.data_type == TensorProto.INT8:  # drawn so
+                self._emit_constant(name, values, self._scale(UNCALIBRATED_RANGE))
+            else:
+                self._emit_constant(name, *self._quantized(node, position, values))
         return self._dequantized[name]
 
-    def _accumulator_scale(self, node: NodeProto) -> np.float32:
-        return self._scales[node.input[0]] * self._constant_scales[node.input[1]]
+    def _quantized(
+        self, node: NodeProto, position: int, values: NDArray[np.float32]
+    ) -> tuple[NDArray[np.integer], np.float32]:
+        """Integers and their scale."""
+        accumulated = self._scheme == "a8w8" and position == 2 and node.op_type in ("Conv", "Gemm")
+        limits = np.iinfo(np.int32) if accumulated else np.iinfo(np.int8)
+        if accumulated:
+            scale = self._scales[node.input[0]] * self._constant_scales[node.input[1]]
+        else:
+            scale = self._scale(float(np.abs(values).max()))
+        steps = np.rint(values.astype(np.float64) / scale)
+        return np.clip(steps, limits.min, limits.max).astype(limits.dtype), scale
 
-    def _emit_constant(self, name: str, values: NDArray[np.float32], scale: np.float32, dtype: np.dtype) -> None:
-        limits = np.iinfo(dtype)
-        integers = np.clip(np.rint(values.astype(np.float64) / scale), limits.min, limits.max).astype(dtype)
+    def _emit_constant(self, name: str, integers: NDArray[np.integer], scale: np.float32) -> None:
         self._constant_scales[name] = scale
         quantized = self._constant(f"{name}_quantized", integers)
-        parameters = self._parameters(name, scale, dtype)
+        parameters = self._parameters(name, scale, integers.dtype)
         self._nodes.append(self._dequantize(quantized, parameters, f"{name}_dequantized"))
         self._dequantized[name] = f"{name}_dequantized"
 
