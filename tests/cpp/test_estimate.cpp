@@ -76,7 +76,7 @@ TEST(longer_runs_are_never_slower) {
   for (const std::int64_t depth : {64, 256, 512}) {
     query.l2_depth = depth;
     const double cycles = compiler::estimate_gemm(query, strix(), stack("taka")).cycles;
-    CHECK(cycles <= 1.01 * previous);  // a longer first stage takes its time
+    CHECK(cycles <= previous * 1.03);  // a deeper first stage takes longer to come
     previous = cycles;
   }
   GemmQuery narrow = bf16_gemm(4096, 64, 4096);  // little work per element of C: writing it dominates

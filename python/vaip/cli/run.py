@@ -55,6 +55,10 @@ def run(
     options: ProviderOption = [],  # noqa: B006
     assignments: SetOption = [],  # noqa: B006
     set_file: SetFileOption = None,
+    mode: Annotated[
+        str | None,
+        typer.Option(help="steady (extrapolated, the default) or event (played lock by lock): how layers are timed."),
+    ] = None,
     trace: Annotated[Path | None, typer.Option(help="Write a timeline for chrome://tracing or Perfetto.")] = None,
     output_dir: Annotated[Path | None, typer.Option(help="Write each output as a .npy file here.")] = None,
     as_json: JsonOption = False,
@@ -67,6 +71,8 @@ def run(
     sizes, given = dims_from(dims), inputs_from(inputs)
     overrides = overrides_from(assignments, set_file)
     provider_options = options_with(overrides, options_from(options))
+    if mode is not None:
+        provider_options["mode"] = mode
     with output.working(f"Running {model.name}"):
         start = time.perf_counter()
         session = NpuSession(model, device=device, config=config, options=provider_options, threads=threads)
