@@ -163,7 +163,8 @@ class Steady {
     double head = 0;  // until the first call
     for (const std::size_t i : {0, 1})
       head = std::max(head, start(paths_[i], first_run) + first[i] + paths_[i].near_tile);
-    double longest = head + share * core_;
+    const double waits = blocks_ > 1 ? (share * blocks_ - 1) / (blocks_ - 1) : 1;  // the first block does not
+    double longest = head + share * compute_ + waits * (core_ - compute_);
     for (const std::size_t i : {0, 1}) {
       if (paths_[i].tiles == 0) continue;
       const double begin = start(paths_[i], first_run);

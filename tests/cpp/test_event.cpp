@@ -77,19 +77,30 @@ sim::event::Played play(const LayerProgram& layer, const sim::Target& target,
   return sim::event::play(layer, model.cycles(layer.kernel), target, observer);
 }
 
-// Percent by which the steady state differs from the event-driven simulation.
-double difference(const LayerProgram& layer, const sim::Target& target) {
-  const sim::LayerTiming steady = sim::time_layer(layer, target);
-  const sim::LayerTiming event = sim::time_layer(layer, target, sim::Mode::event);
-  return 100 * (steady.cycles / event.cycles - 1);
-}
+// The steady state against the event-driven simulation. A few layers in which a channel, a stream and the cores are
+// nearly equally busy depend on how their waits interleave, which no formula follows.
+class Agreement {
+ public:
+  void add(const LayerProgram& layer, const sim::Target& target, double tolerance = 3.5) {
+    const double steady = sim::time_layer(layer, target).cycles;
+    const double event = sim::time_layer(layer, target, sim::Mode::event).cycles;
+    const double off = 100 * std::fabs(steady / event - 1);
+    ++layers_;
+    sum_ += off;
+    if (off > 2) ++beyond_;
+    if (off > tolerance)
+      test::report(target.device.name.c_str(), 0,
+                   detail::concat(target.stack.name, ": ", layer.op, " ", layer.name, ": ", steady, " and ", event));
+  }
+  void check() const {
+    CHECK(layers_ > 0);
+    CHECK(sum_ < 0.5 * layers_);       // percent on average
+    CHECK(beyond_ <= 0.02 * layers_);  // 2 percent but for one layer in 50
+  }
 
-void check_agreement(const LayerProgram& layer, const sim::Target& target, double tolerance = 3) {
-  const double off = difference(layer, target);
-  if (std::fabs(off) > tolerance)
-    test::report(target.device.name.c_str(), 0,
-                 detail::concat(target.stack.name, ": ", layer.op, " ", layer.name, ": off by ", off, " %"));
-}
+ private:
+  double layers_ = 0, beyond_ = 0, sum_ = 0;
+};
 
 // One layer of each kind, with extents that no tile divides.
 std::map<std::string, ir::Graph> layers_of_every_kind() {
@@ -180,37 +191,43 @@ LayerProgram streaming_layer() {
 
 }  // namespace
 
-TEST(every_kind_of_layer_agrees_within_3_percent) {
+TEST(every_kind_of_layer_agrees) {
+  Agreement agreement;
   for (const char* device : {"phoenix", "strix"}) {
     for (const char* stack : {"vitisai", "taka", "iron", "air"}) {
       const Machine machine(device, stack);
-      for (const auto& [kind, graph] : layers_of_every_kind())
+      for (const auto& [kind, graph] : layers_of_every_kind()) {
         for (LayerProgram& layer : on_the_array(programs_of(graph, device, stack))) {
           layer.name = kind;
-          check_agreement(layer, machine.target());
+          agreement.add(layer, machine.target());
         }
+      }
     }
   }
+  agreement.check();
 }
 
-TEST(products_agree_within_3_percent) {
+TEST(products_agree_with_single_and_double_buffers) {
+  Agreement agreement;
   for (const char* device : {"phoenix", "strix", "8700g"}) {
     for (const char* stack : {"vitisai", "taka", "iron", "air"}) {
       const Machine machine(device, stack);
       const sim::Target target = machine.target();
       for (const Format format : {Format::int8, Format::bf16}) {
         for (const int c_buffers : {1, 2}) {
-          check_agreement(product(2048, 2048, 2048, format, target, c_buffers), target);
-          check_agreement(product(1999, 777, 1234, format, target, c_buffers), target);
-          check_agreement(product(1, 4096, 4096, format, target, c_buffers), target);
-          check_agreement(product(4096, 64, 4096, format, target, c_buffers), target);
+          agreement.add(product(2048, 2048, 2048, format, target, c_buffers), target);
+          agreement.add(product(1999, 777, 1234, format, target, c_buffers), target);
+          agreement.add(product(1, 4096, 4096, format, target, c_buffers), target);
+          agreement.add(product(4096, 64, 4096, format, target, c_buffers), target);
         }
       }
     }
   }
+  agreement.check();
 }
 
 TEST(networks_agree) {
+  Agreement agreement;
   for (const char* device : {"phoenix", "strix", "8700g"}) {
     const Machine machine(device, "vitisai");
     for (const ir::Graph& graph : {test::resnet50(), test::mobilenet_v2()}) {
@@ -218,9 +235,10 @@ TEST(networks_agree) {
       const double steady = sim::simulate(layers, machine.target()).cycles;
       const double event = sim::simulate(layers, machine.target(), sim::Mode::event).cycles;
       CHECK(std::fabs(steady / event - 1) < 0.003);
-      for (const LayerProgram& layer : on_the_array(layers)) check_agreement(layer, machine.target(), 5);
+      for (const LayerProgram& layer : on_the_array(layers)) agreement.add(layer, machine.target(), 5);
     }
   }
+  agreement.check();
 }
 
 // By hand: with everything double-buffered the cores set the pace, after the first tiles and before the last output.
@@ -326,7 +344,7 @@ TEST(schedules_of_tiles) {
 TEST(dram_is_shared_in_proportion_to_the_work) {
   const Machine machine("strix", "taka",
                         {{"clock_ghz", "1"},
-                         {"stream.bytes_per_cycle", "4"},
+                         {"shim.bytes_per_cycle", "4"},
                          {"dram.read_gbps", "50"},
                          {"dram.write_gbps", "50"},
                          {"dram.combined_gbps", "70"}});
@@ -392,7 +410,7 @@ TEST(bytes_are_conserved_and_memories_never_overflow) {
   };
   for (int trial = 0; trial < 150; ++trial) {
     const Machine machine(device::names()[static_cast<std::size_t>(pick({0, 1, 2, 3, 4}))],
-                          std::vector<std::string>{"vitisai", "taka", "iron", "air", "iree"}[pick({0, 1, 2, 3, 4})]);
+                          device::stack_names()[static_cast<std::size_t>(pick({0, 1, 2, 3, 4}))]);
     const auto extent = [&] { return pick({1, 3, 8, 17, 64, 100, 256, 511, 1000, 1536}); };
     check(product(extent(), extent(), extent(), pick({0, 1}) > 0 ? Format::int8 : Format::bf16, machine.target(),
                   static_cast<int>(pick({1, 2}))),
@@ -412,7 +430,7 @@ TEST(random_products_respect_physics) {
   };
   for (int trial = 0; trial < 80; ++trial) {
     const std::string device = device::names()[static_cast<std::size_t>(pick({0, 1, 2, 3, 4}))];
-    const std::string stack = std::vector<std::string>{"vitisai", "taka", "iron", "air", "iree"}[pick({0, 1, 2, 3, 4})];
+    const std::string stack = device::stack_names()[static_cast<std::size_t>(pick({0, 1, 2, 3, 4}))];
     const Machine machine(device, stack);
     const auto extent = [&] { return pick({1, 8, 17, 64, 100, 256, 511, 1000, 2048}); };
     const std::int64_t M = extent(), K = extent(), N = extent();
@@ -440,7 +458,9 @@ TEST(random_products_respect_physics) {
     CHECK(us({{"dram.write_gbps", twice(machine.device.dram.write_gbps)}}) <= base * slack);
     const double both = machine.device.dram.read_gbps + machine.device.dram.write_gbps;
     CHECK(us({{"dram.combined_gbps", std::to_string(both)}}) <= base * slack);
-    CHECK(us({{"stream.bytes_per_cycle", twice(machine.device.stream.bytes_per_cycle)}}) <= base * slack);
+    CHECK(us({{"shim.bytes_per_cycle", twice(machine.device.shim.bytes_per_cycle)}}) <= base * 1.005);
+    // Faster channels meet at DRAM in another order, which may cost the first tiles a little.
+    CHECK(us({{"stream.bytes_per_cycle", twice(machine.device.stream.bytes_per_cycle)}}) <= base * 1.005);
     // More work never costs less.
     LayerProgram more = layer;
     more.blocks *= 2;
@@ -536,10 +556,10 @@ TEST(the_mode_is_an_option) {
   compiler::CompileOptions options;
   options.device = device::load("strix");
   options.stack = device::load_stack("vitisai");
-  const double steady = compiler::compile(test::resnet18(), options).timing.cycles;
+  const double steady = compiler::compile(test::mobilenet_v2(), options).timing.cycles;
   options.mode = sim::Mode::event;
-  const double event = compiler::compile(test::resnet18(), options).timing.cycles;
-  CHECK(std::fabs(steady / event - 1) < 0.01);
+  const double event = compiler::compile(test::mobilenet_v2(), options).timing.cycles;
+  CHECK(steady != event && std::fabs(steady / event - 1) < 0.01);
 }
 
 TEST(a_layer_too_large_to_play_says_so) {

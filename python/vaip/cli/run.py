@@ -57,10 +57,7 @@ def run(
     set_file: SetFileOption = None,
     mode: Annotated[
         str | None,
-        typer.Option(
-            show_default=False,
-            help="How it is timed: steady (extrapolated) or event (played transfer by transfer).",
-        ),
+        typer.Option(help="steady (extrapolated, the default) or event (played lock by lock): how layers are timed."),
     ] = None,
     trace: Annotated[Path | None, typer.Option(help="Write a timeline for chrome://tracing or Perfetto.")] = None,
     output_dir: Annotated[Path | None, typer.Option(help="Write each output as a .npy file here.")] = None,
