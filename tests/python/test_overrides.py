@@ -123,7 +123,10 @@ class TestSession:
             "slow": {"overrides": json.dumps({"stack.dispatch.layer_us": 1000})},
             "slow_by_file": {"config_file": str(config)},
             "both": {"config_file": str(config), "overrides": '{"clock_ghz": 0.9}'},
-            "session_wins": {"config_file": str(config), "overrides": json.dumps({"stack.dispatch.layer_us": layer_us})},
+            "session_wins": {
+                "config_file": str(config),
+                "overrides": json.dumps({"stack.dispatch.layer_us": layer_us}),
+            },
         }.items():
             session = vaip_session(model, options)
             results[name] = newest_report()
