@@ -107,9 +107,9 @@ def sweep(
     if (model is None) == (gemm is None):
         raise typer.BadParameter("give a MODEL or --gemm MxKxN.", param_hint="'MODEL'")
     if plot_file is not None:
-        plot.check(plot_file)
         if not swept:
             raise typer.BadParameter("a plot needs a field: --set FIELD=VALUES.", param_hint="'--plot'")
+        plot.check(plot_file)
     for path in (out, plot_file):
         if path is not None and not path.parent.is_dir():  # before the work, not after it
             raise Error(f"{path}: there is no directory {path.parent}")
