@@ -14,7 +14,6 @@ from vaip.validate.rows import Entry, collect, row, skipped
 LAYOUTS = {"row": "row", "col": "column", "column": "column"}
 BUFFERS = {"dbl": 2, "double": 2, "2": 2, "sgl": 1, "single": 1, "1": 1}
 BF16 = Formats("bf16", "bf16", "bf16")
-BF16_F32 = Formats("bf16", "bf16", "f32")
 
 
 def _sizes(line: Line) -> tuple[int, int, int]:

@@ -133,7 +133,6 @@ class Gemm(Query):
     K: int
     N: int
     formats: Formats
-    partial_sums: str | None = None
     rows: int | None = None
     columns: int | None = None
     tile: tuple[int, int, int] | None = None
@@ -141,7 +140,6 @@ class Gemm(Query):
     c_buffers: int | None = None
     b_layout: str = "row"
     c_layout: str = "row"
-    kernel: str = ""  # a variant; a stack without it predicts with its usual kernel
     host_call: bool = True
     repeats: int = 1
     part: str = "all"  # "compute": the cores alone; "movement": the same design without their work
@@ -157,17 +155,17 @@ class Gemm(Query):
             (self.formats.a, self.formats.b, self.formats.out),
             setting.device(self.device, self.clock_ghz),
             setting.stack(self.stack),
-            1,
-            self.partial_sums,
-            self.rows,
-            self.columns,
-            self.tile,
-            self.l2_depth,
-            self.c_buffers,
-            self.b_layout,
-            self.c_layout,
-            self.kernel if setting.has_kernel(self.stack, self.kernel) else "",
-            self.host_call,
+            batch=1,
+            partial_sums=None,
+            rows=self.rows,
+            columns=self.columns,
+            tile=self.tile,
+            l2_depth=self.l2_depth,
+            c_buffers=self.c_buffers,
+            b_layout=self.b_layout,
+            c_layout=self.c_layout,
+            kernel="",
+            host_call=self.host_call,
         )
         one = _prediction(text, self.part)
         return Prediction(us=(one.us or 0.0) * self.repeats, bound=one.bound)
@@ -290,17 +288,6 @@ class Attention(Query):
             True,
         )
         return _prediction(text)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Program(Query):
-    """Queries whose programs run one after the other, each with its own launch."""
-
-    queries: tuple[Query, ...]
-
-    def predict(self, setting: Setting) -> Prediction:
-        each = [query.predict(setting) for query in self.queries]
-        return Prediction(us=sum(one.us or 0.0 for one in each), bound=max(each, key=lambda one: one.us or 0.0).bound)
 
 
 @dataclass(frozen=True, kw_only=True)
