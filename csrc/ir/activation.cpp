@@ -32,12 +32,12 @@ double round_half_to_even(double x) {
 }  // namespace
 
 std::string_view name(Kind kind) {
-  constexpr std::array<std::string_view, 28> names = {
+  constexpr std::array<std::string_view, 35> names = {
       "none",       "relu",  "clip",  "leaky_relu", "elu",       "sigmoid",  "hard_sigmoid",
       "hard_swish", "swish", "tanh",  "gelu",       "gelu_tanh", "softplus", "mish",
       "exp",        "log",   "sqrt",  "reciprocal", "neg",       "abs",      "erf",
       "floor",      "ceil",  "round", "sign",       "identity",  "linear",   "scaled_hard_sigmoid"};
-  static_assert(static_cast<std::size_t>(Kind::scaled_hard_sigmoid) + 1 == names.size());
+  static_assert(static_cast<std::size_t>(Kind::cos) + 1 == names.size());
   return names[static_cast<std::size_t>(kind)];
 }
 
@@ -99,13 +99,28 @@ double apply(const Activation& activation, double x) {
       return alpha * x + beta;
     case Kind::scaled_hard_sigmoid:
       return beta * clip(alpha * x + 0.5, 0.0, 1.0);
+    case Kind::celu:
+      return x < 0 ? alpha * std::expm1(x / alpha) : x;
+    case Kind::selu:
+      return beta * (x < 0 ? alpha * std::expm1(x) : x);
+    case Kind::softsign:
+      return x / (1.0 + std::fabs(x));
+    case Kind::shrink:
+      return x < -alpha ? x + beta : x > alpha ? x - beta : 0.0;
+    case Kind::thresholded_relu:
+      return x > alpha ? x : 0.0;
+    case Kind::sin:
+      return std::sin(x);
+    case Kind::cos:
+      return std::cos(x);
   }
   return x;
 }
 
 bool is_data_movement(const Layer& layer) {
   return layer.as<ConcatAttrs>() || layer.as<PadAttrs>() || layer.as<ReshapeAttrs>() || layer.as<TransposeAttrs>() ||
-         layer.as<SliceAttrs>() || layer.as<SplitAttrs>();
+         layer.as<SliceAttrs>() || layer.as<SplitAttrs>() || layer.as<ExpandAttrs>() || layer.as<TileAttrs>() ||
+         layer.as<SpaceDepthAttrs>();
 }
 
 }  // namespace vaip::ir

@@ -14,15 +14,17 @@
 
 namespace vaip::ir {
 
-// real = (q - zero_point) * scale. One entry each: per tensor. More: one per index along `axis`.
+// real = (q - zero_point) * scale. One entry each: per tensor. More: one per index along `axis` or, in blocks, one per
+// `block` indices along it and per index of every other dimension (row-major over the tensor so shortened).
 struct QuantParams {
   std::vector<float> scale;
   std::vector<std::int32_t> zero_point;  // same length as scale
   int axis = 0;                          // meaningful when scale.size() > 1; never negative
+  std::int64_t block = 0;                // 0: not in blocks
 
   bool per_tensor() const { return scale.size() == 1; }
   bool operator==(const QuantParams& o) const {
-    return scale == o.scale && zero_point == o.zero_point && (per_tensor() || axis == o.axis);
+    return scale == o.scale && zero_point == o.zero_point && (per_tensor() || (axis == o.axis && block == o.block));
   }
   bool operator!=(const QuantParams& o) const { return !(*this == o); }
 };
@@ -71,6 +73,9 @@ Graph bind_shapes(const Graph& graph, const std::vector<Shape>& input_shapes);
 // dimensions.
 Shape explicit_pads(const Shape& spatial, const Shape& kernel, const Shape& strides, const Shape& dilations,
                     const Shape& pads, ConvAttrs::AutoPad auto_pad);
+
+// Explicit begin/end pads of a transposed convolution, auto_pad and output_shape resolved.
+Shape transposed_pads(const ConvTransposeAttrs& attrs, const Shape& spatial, const Shape& kernel);
 
 // Multiply-accumulates of a layer with static shapes; 0 for layers without (pooling, element-wise, data movement).
 std::int64_t macs(const Graph& graph, const Layer& layer);

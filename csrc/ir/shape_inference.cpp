@@ -73,11 +73,24 @@ std::string Inputs::describe() const {
 std::vector<Shape> infer(const QuantizeAttrs&, const Inputs& in) { return {in[0]}; }
 std::vector<Shape> infer(const DequantizeAttrs&, const Inputs& in) { return {in[0]}; }
 std::vector<Shape> infer(const RequantizeAttrs&, const Inputs& in) { return {in[0]}; }
+std::vector<Shape> infer(const DynamicQuantizeAttrs&, const Inputs& in) { return {in[0], {}, {}}; }
+std::vector<Shape> infer(const CastAttrs&, const Inputs& in) { return {in[0]}; }
 std::vector<Shape> infer(const ElementwiseAttrs&, const Inputs& in) { return {in[0]}; }
 
-std::vector<Shape> infer(const ArithmeticAttrs& attrs, const Inputs& in) {
+namespace {
+Shape broadcast_all(const Inputs& in) {
   Shape out = in[0];
   for (std::size_t i = 1; i < in.count(); ++i) out = in.broadcast(out, in[i]);
+  return out;
+}
+}  // namespace
+
+std::vector<Shape> infer(const ComparisonAttrs&, const Inputs& in) { return {broadcast_all(in)}; }
+std::vector<Shape> infer(const LogicAttrs&, const Inputs& in) { return {broadcast_all(in)}; }
+std::vector<Shape> infer(const WhereAttrs&, const Inputs& in) { return {broadcast_all(in)}; }
+
+std::vector<Shape> infer(const ArithmeticAttrs& attrs, const Inputs& in) {
+  const Shape out = broadcast_all(in);
   if (attrs.op == ArithmeticAttrs::Op::prelu) {
     in.require(out.size() == in[0].size(), "the slope does not broadcast to the input");
     for (std::size_t i = 0; i < out.size(); ++i) {
@@ -105,6 +118,63 @@ std::vector<Shape> infer(const ReduceAttrs& attrs, const Inputs& in) {
     if (reduced && attrs.keepdims) out.push_back(1);
   }
   return {out};
+}
+
+std::vector<Shape> infer(const ArgAttrs& attrs, const Inputs& in) {
+  const std::size_t axis = in.axis(attrs.axis, in[0].size());
+  Shape out = in[0];
+  in.require(out[axis] != 0, "axis ", attrs.axis, " has no elements to choose from");
+  if (attrs.keepdims) {
+    out[axis] = 1;
+  } else {
+    out.erase(out.begin() + static_cast<std::ptrdiff_t>(axis));
+  }
+  return {out};
+}
+
+std::vector<Shape> infer(const TopKAttrs& attrs, const Inputs& in) {
+  const std::size_t axis = in.axis(attrs.axis, in[0].size());
+  Shape out = in[0];
+  in.require(attrs.k >= 0 && (out[axis] == kDynamic || attrs.k <= out[axis]), "k is ", attrs.k, " of ", out[axis],
+             " elements");
+  out[axis] = attrs.k;
+  return {out, out};
+}
+
+std::vector<Shape> infer(const CumSumAttrs& attrs, const Inputs& in) {
+  (void)in.axis(attrs.axis, in[0].size());
+  return {in[0]};
+}
+
+std::vector<Shape> infer(const NormalizationAttrs& attrs, const Inputs& in) {
+  using Op = NormalizationAttrs::Op;
+  const Shape& x = in[0];
+  const auto fits = [](const Shape& parameter, std::int64_t count) {
+    return parameter.size() == 1 && (parameter[0] == count || parameter[0] == kDynamic || count == kDynamic);
+  };
+  if (attrs.op == Op::layer || attrs.op == Op::rms) {
+    const std::size_t axis = in.axis(attrs.axis, x.size());
+    const Shape normalised(x.begin() + static_cast<std::ptrdiff_t>(axis), x.end());
+    for (std::size_t i = 1; i < in.count(); ++i) {
+      if (in.has(i)) {
+        in.require(in.broadcast(normalised, in[i]).size() == normalised.size(), "input ", i,
+                   " does not broadcast to the normalised dimensions ", to_string(normalised));
+      }
+    }
+    return {x};
+  }
+  if (attrs.op == Op::l1 || attrs.op == Op::l2) {
+    (void)in.axis(attrs.axis, x.size());
+    return {x};
+  }
+  in.require(x.size() >= (attrs.op == Op::batch ? 2U : 3U), "the input's rank is too small");
+  in.require(attrs.op != Op::group || x[1] == kDynamic || (attrs.groups >= 1 && x[1] % attrs.groups == 0), x[1],
+             " channels do not divide into ", attrs.groups, " groups");
+  for (std::size_t i = 1; i < in.count(); ++i) {
+    const bool per_group = attrs.op == Op::group && in.has(i) && fits(in[i], attrs.groups);
+    in.require(!in.has(i) || per_group || fits(in[i], x[1]), "input ", i, " must have one element per channel");
+  }
+  return {x};
 }
 
 std::vector<Shape> infer(const SoftmaxAttrs& attrs, const Inputs& in) {

@@ -45,16 +45,28 @@ class Inputs {
 
 // windows and matrices
 std::vector<Shape> infer(const ConvAttrs& attrs, const Inputs& in);
+std::vector<Shape> infer(const ConvTransposeAttrs& attrs, const Inputs& in);
+std::vector<Shape> infer(const IntegerConvAttrs& attrs, const Inputs& in);
 std::vector<Shape> infer(const PoolAttrs& attrs, const Inputs& in);
 std::vector<Shape> infer(const MatMulAttrs& attrs, const Inputs& in);
+std::vector<Shape> infer(const IntegerMatMulAttrs& attrs, const Inputs& in);
 // element-wise and reductions
 std::vector<Shape> infer(const QuantizeAttrs& attrs, const Inputs& in);
 std::vector<Shape> infer(const DequantizeAttrs& attrs, const Inputs& in);
 std::vector<Shape> infer(const RequantizeAttrs& attrs, const Inputs& in);
+std::vector<Shape> infer(const DynamicQuantizeAttrs& attrs, const Inputs& in);
+std::vector<Shape> infer(const CastAttrs& attrs, const Inputs& in);
 std::vector<Shape> infer(const ElementwiseAttrs& attrs, const Inputs& in);
 std::vector<Shape> infer(const ArithmeticAttrs& attrs, const Inputs& in);
+std::vector<Shape> infer(const ComparisonAttrs& attrs, const Inputs& in);
+std::vector<Shape> infer(const LogicAttrs& attrs, const Inputs& in);
+std::vector<Shape> infer(const WhereAttrs& attrs, const Inputs& in);
 std::vector<Shape> infer(const ReduceAttrs& attrs, const Inputs& in);
+std::vector<Shape> infer(const ArgAttrs& attrs, const Inputs& in);
+std::vector<Shape> infer(const TopKAttrs& attrs, const Inputs& in);
+std::vector<Shape> infer(const CumSumAttrs& attrs, const Inputs& in);
 std::vector<Shape> infer(const SoftmaxAttrs& attrs, const Inputs& in);
+std::vector<Shape> infer(const NormalizationAttrs& attrs, const Inputs& in);
 // data movement
 std::vector<Shape> infer(const ConcatAttrs& attrs, const Inputs& in);
 std::vector<Shape> infer(const PadAttrs& attrs, const Inputs& in);
@@ -62,6 +74,10 @@ std::vector<Shape> infer(const ReshapeAttrs& attrs, const Inputs& in);
 std::vector<Shape> infer(const TransposeAttrs& attrs, const Inputs& in);
 std::vector<Shape> infer(const SliceAttrs& attrs, const Inputs& in);
 std::vector<Shape> infer(const SplitAttrs& attrs, const Inputs& in);
+std::vector<Shape> infer(const ExpandAttrs& attrs, const Inputs& in);
+std::vector<Shape> infer(const TileAttrs& attrs, const Inputs& in);
+std::vector<Shape> infer(const GatherAttrs& attrs, const Inputs& in);
+std::vector<Shape> infer(const SpaceDepthAttrs& attrs, const Inputs& in);
 std::vector<Shape> infer(const ResizeAttrs& attrs, const Inputs& in);
 
 }  // namespace vaip::ir::shape_inference

@@ -98,7 +98,10 @@ bool differ(std::int64_t a, std::int64_t b) { return a != b && a != kDynamic && 
 
 }  // namespace
 
-std::vector<Shape> infer(const ConvAttrs& attrs, const Inputs& in) {
+namespace {
+
+// `bias`: the input that holds it.
+std::vector<Shape> infer_conv(const ConvAttrs& attrs, const Inputs& in, std::size_t bias) {
   const Shape &x = in[0], &w = in[1];
   in.require(x.size() >= 3 && x.size() == w.size(), "input and weight must have the same rank of 3 or more");
   in.require(attrs.groups >= 1, "group is ", attrs.groups);
@@ -106,7 +109,9 @@ std::vector<Shape> infer(const ConvAttrs& attrs, const Inputs& in) {
              " groups");
   in.require(w[1] == kDynamic || !differ(x[1], w[1] * attrs.groups), "the weight expects ", w[1] * attrs.groups,
              " input channels");
-  if (in.has(2)) in.require(in[2].size() == 1 && !differ(in[2][0], w[0]), "the bias must have ", w[0], " elements");
+  if (in.has(bias)) {
+    in.require(in[bias].size() == 1 && !differ(in[bias][0], w[0]), "the bias must have ", w[0], " elements");
+  }
   const Shape weight_kernel(w.begin() + 2, w.end());
   const Shape& kernel = attrs.kernel.empty() ? weight_kernel : attrs.kernel;
   in.require(kernel.size() == weight_kernel.size(), "kernel_shape has ", kernel.size(), " entries, not ",
@@ -119,6 +124,11 @@ std::vector<Shape> infer(const ConvAttrs& attrs, const Inputs& in) {
   return {out};
 }
 
+}  // namespace
+
+std::vector<Shape> infer(const ConvAttrs& attrs, const Inputs& in) { return infer_conv(attrs, in, 2); }
+std::vector<Shape> infer(const IntegerConvAttrs& attrs, const Inputs& in) { return infer_conv(attrs.conv, in, 6); }
+
 std::vector<Shape> infer(const PoolAttrs& attrs, const Inputs& in) {
   const Shape& x = in[0];
   in.require(x.size() >= 3, "needs an input of rank 3 or more");
@@ -127,7 +137,10 @@ std::vector<Shape> infer(const PoolAttrs& attrs, const Inputs& in) {
   return {out};
 }
 
-std::vector<Shape> infer(const MatMulAttrs& attrs, const Inputs& in) {
+namespace {
+
+// `bias`: the input that holds it.
+std::vector<Shape> infer_matmul(const MatMulAttrs& attrs, const Inputs& in, std::size_t bias) {
   Shape a = in[0], b = in[1];
   in.require(!a.empty() && !b.empty(), "operands must have at least one dimension");
   const bool vector_a = a.size() == 1, vector_b = b.size() == 1;
@@ -139,14 +152,19 @@ std::vector<Shape> infer(const MatMulAttrs& attrs, const Inputs& in) {
   Shape out = in.broadcast(Shape(a.begin(), a.end() - 2), Shape(b.begin(), b.end() - 2));
   if (!vector_a) out.push_back(a[a.size() - 2]);
   if (!vector_b) out.push_back(b.back());
-  if (in.has(2)) {
-    const Shape with_bias = in.broadcast(out, in[2]);
+  if (in.has(bias)) {
+    const Shape with_bias = in.broadcast(out, in[bias]);
     bool unchanged = with_bias.size() == out.size();
     for (std::size_t i = 0; unchanged && i < out.size(); ++i) unchanged = !differ(with_bias[i], out[i]);
     in.require(unchanged, "the bias does not broadcast to the output ", to_string(out));
   }
   return {out};
 }
+
+}  // namespace
+
+std::vector<Shape> infer(const MatMulAttrs& attrs, const Inputs& in) { return infer_matmul(attrs, in, 2); }
+std::vector<Shape> infer(const IntegerMatMulAttrs&, const Inputs& in) { return infer_matmul({}, in, 6); }
 
 }  // namespace shape_inference
 }  // namespace vaip::ir

@@ -12,6 +12,9 @@ std::unique_ptr<Kernel> make_conv(const ir::ConvAttrs& attrs, const LayerOperand
                                   const KernelOptions& options);
 std::unique_ptr<Kernel> make_matmul(const ir::MatMulAttrs& attrs, const LayerOperands& operands,
                                     const KernelOptions& options);
+std::unique_ptr<Kernel> make_conv_transpose(const ir::ConvTransposeAttrs& attrs, const LayerOperands& operands);
+std::unique_ptr<Kernel> make_integer_matmul(const ir::IntegerMatMulAttrs& attrs, const LayerOperands& operands);
+std::unique_ptr<Kernel> make_integer_conv(const ir::IntegerConvAttrs& attrs, const LayerOperands& operands);
 // a product of two activations, or with constants of more than two dimensions
 std::unique_ptr<Kernel> make_batch_matmul(const ir::MatMulAttrs& attrs, const LayerOperands& operands,
                                           const KernelOptions& options);
@@ -21,11 +24,20 @@ std::unique_ptr<Kernel> make_quantize(const LayerOperands& operands);
 std::unique_ptr<Kernel> make_dequantize(const LayerOperands& operands);
 std::unique_ptr<Kernel> make_unary(const ir::Activation& function, const LayerOperands& operands);
 std::unique_ptr<Kernel> make_arithmetic(const ir::ArithmeticAttrs& attrs, const LayerOperands& operands);
+std::unique_ptr<Kernel> make_comparison(const ir::ComparisonAttrs& attrs, const LayerOperands& operands);
+std::unique_ptr<Kernel> make_logic(const ir::LogicAttrs& attrs, const LayerOperands& operands);
+std::unique_ptr<Kernel> make_where(const LayerOperands& operands);
+std::unique_ptr<Kernel> make_cast(const LayerOperands& operands);
+std::unique_ptr<Kernel> make_dynamic_quantize(const LayerOperands& operands);
 
 // windows and rows
 std::unique_ptr<Kernel> make_pool(const ir::PoolAttrs& attrs, const LayerOperands& operands);
 std::unique_ptr<Kernel> make_reduce(const ir::ReduceAttrs& attrs, const LayerOperands& operands);
 std::unique_ptr<Kernel> make_softmax(const ir::SoftmaxAttrs& attrs, const LayerOperands& operands);
+std::unique_ptr<Kernel> make_normalization(const ir::NormalizationAttrs& attrs, const LayerOperands& operands);
+std::unique_ptr<Kernel> make_arg(const ir::ArgAttrs& attrs, const LayerOperands& operands);
+std::unique_ptr<Kernel> make_top_k(const ir::TopKAttrs& attrs, const LayerOperands& operands);
+std::unique_ptr<Kernel> make_cum_sum(const ir::CumSumAttrs& attrs, const LayerOperands& operands);
 std::unique_ptr<Kernel> make_resize(const ir::ResizeAttrs& attrs, const LayerOperands& operands);
 
 // data movement
@@ -35,6 +47,10 @@ std::unique_ptr<Kernel> make_reshape(const LayerOperands& operands);
 std::unique_ptr<Kernel> make_transpose(const ir::TransposeAttrs& attrs, const LayerOperands& operands);
 std::unique_ptr<Kernel> make_slice(const ir::SliceAttrs& attrs, const LayerOperands& operands);
 std::unique_ptr<Kernel> make_split(const ir::SplitAttrs& attrs, const LayerOperands& operands);
+std::unique_ptr<Kernel> make_expand(const LayerOperands& operands);
+std::unique_ptr<Kernel> make_tile(const ir::TileAttrs& attrs, const LayerOperands& operands);
+std::unique_ptr<Kernel> make_gather(const ir::GatherAttrs& attrs, const LayerOperands& operands);
+std::unique_ptr<Kernel> make_space_depth(const ir::SpaceDepthAttrs& attrs, const LayerOperands& operands);
 // same logical tensor, another layout
 std::unique_ptr<Kernel> make_reorder(const Operand& from, const Operand& to);
 

@@ -17,6 +17,22 @@ struct Overloads {
   std::unique_ptr<Kernel> operator()(const ir::RequantizeAttrs&) const { return make_unary({}, operands); }
   std::unique_ptr<Kernel> operator()(const ir::ConvAttrs& a) const { return make_conv(a, operands, options); }
   std::unique_ptr<Kernel> operator()(const ir::MatMulAttrs& a) const { return make_matmul(a, operands, options); }
+  std::unique_ptr<Kernel> operator()(const ir::ConvTransposeAttrs& a) const { return make_conv_transpose(a, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::IntegerMatMulAttrs& a) const { return make_integer_matmul(a, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::IntegerConvAttrs& a) const { return make_integer_conv(a, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::DynamicQuantizeAttrs&) const { return make_dynamic_quantize(operands); }
+  std::unique_ptr<Kernel> operator()(const ir::ComparisonAttrs& a) const { return make_comparison(a, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::LogicAttrs& a) const { return make_logic(a, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::WhereAttrs&) const { return make_where(operands); }
+  std::unique_ptr<Kernel> operator()(const ir::CastAttrs&) const { return make_cast(operands); }
+  std::unique_ptr<Kernel> operator()(const ir::NormalizationAttrs& a) const { return make_normalization(a, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::ArgAttrs& a) const { return make_arg(a, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::TopKAttrs& a) const { return make_top_k(a, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::CumSumAttrs& a) const { return make_cum_sum(a, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::ExpandAttrs&) const { return make_expand(operands); }
+  std::unique_ptr<Kernel> operator()(const ir::TileAttrs& a) const { return make_tile(a, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::GatherAttrs& a) const { return make_gather(a, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::SpaceDepthAttrs& a) const { return make_space_depth(a, operands); }
   std::unique_ptr<Kernel> operator()(const ir::ArithmeticAttrs& a) const { return make_arithmetic(a, operands); }
   std::unique_ptr<Kernel> operator()(const ir::ElementwiseAttrs& a) const { return make_unary(a.function, operands); }
   std::unique_ptr<Kernel> operator()(const ir::PoolAttrs& a) const { return make_pool(a, operands); }

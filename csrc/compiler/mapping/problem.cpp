@@ -104,19 +104,45 @@ class Builder {
     return matmul;
   }
 
+  // Every input pixel makes all of its taps' contributions, which are added where windows overlap.
+  Problem operator()(const ir::ConvTransposeAttrs& attrs) const {
+    const Shape& weight = input(1).shape;
+    const Shape& x = input(0).shape;
+    const std::int64_t positions = x[0] * product(x, 2, x.size());
+    Contraction conv = contraction(sim::KernelKind::matmul, attrs.activation);
+    conv.batch = attrs.groups;
+    conv.horizontal = {positions, positions, 1, 1};
+    conv.channels = weight[0] / attrs.groups;
+    conv.n = product(weight, 1, weight.size());
+    return conv;
+  }
+
+  Problem operator()(const ir::IntegerMatMulAttrs& attrs) const {
+    ir::MatMulAttrs matmul;
+    matmul.activation = attrs.activation;
+    return (*this)(matmul);
+  }
+  Problem operator()(const ir::IntegerConvAttrs& attrs) const { return (*this)(attrs.conv); }
+
+  // The extremes are found in a pass of their own.
+  Problem operator()(const ir::DynamicQuantizeAttrs&) const {
+    ElementStream stream = element_stream(sim::Function::requantize, ir::element_count(output().shape));
+    stream.kernel.work_per_element = 2;
+    return stream;
+  }
+
+  Problem operator()(const ir::ComparisonAttrs&) const { return combined(sim::Function::add); }
+  Problem operator()(const ir::LogicAttrs&) const { return combined(sim::Function::add); }
+  Problem operator()(const ir::WhereAttrs&) const { return combined(sim::Function::add); }
+  Problem operator()(const ir::CastAttrs&) const { return requantize(); }
+
   Problem operator()(const ir::ArithmeticAttrs& attrs) const {
     using Op = ir::ArithmeticAttrs::Op;
     sim::Function function = sim::Function::add;
     if (attrs.op == Op::mul || attrs.op == Op::prelu) function = sim::Function::multiply;
     if (attrs.op == Op::div || attrs.op == Op::pow) function = sim::Function::divide;
-    ElementStream stream = element_stream(function, ir::element_count(output().shape));
+    ElementStream stream = combined(function);
     stream.kernel.nonlinear_epilogue = is_nonlinear(attrs.activation.kind);
-    stream.kernel.work_per_element = std::max<std::int64_t>(1, static_cast<std::int64_t>(layer_.inputs.size()) - 1);
-    for (std::size_t i = 1; i < layer_.inputs.size(); ++i) {
-      stream.b_bytes += bytes_of(input(i));
-      stream.b_from_l2 += from_l2(i);
-    }
-    if (layer_.inputs.size() > 1) stream.kernel.b = format_of(input(1));
     return stream;
   }
 
@@ -144,6 +170,41 @@ class Builder {
   // Which axes are reduced changes the order of the work, not its amount.
   Problem operator()(const ir::ReduceAttrs&) const {
     return element_stream(sim::Function::reduce, ir::element_count(input(0).shape));
+  }
+
+  // The index travels beside the value.
+  Problem operator()(const ir::ArgAttrs&) const {
+    return element_stream(sim::Function::reduce, ir::element_count(input(0).shape));
+  }
+  Problem operator()(const ir::CumSumAttrs&) const {
+    return element_stream(sim::Function::reduce, ir::element_count(input(0).shape));
+  }
+  // A bitonic network: log2 of the row's length passes, rounded up.
+  Problem operator()(const ir::TopKAttrs& attrs) const {
+    const Shape& shape = input(0).shape;
+    const std::int64_t row = shape[axis_of(attrs.axis, shape)];
+    ElementStream stream = element_stream(sim::Function::reduce, ir::element_count(shape));
+    while ((std::int64_t{1} << stream.kernel.work_per_element) < row) ++stream.kernel.work_per_element;
+    return stream;
+  }
+
+  Problem operator()(const ir::NormalizationAttrs& attrs) const {
+    using Op = ir::NormalizationAttrs::Op;
+    const Shape& shape = input(0).shape;
+    sim::Function function = sim::Function::layer_norm;
+    if (attrs.op == Op::rms || attrs.op == Op::l1 || attrs.op == Op::l2) function = sim::Function::rms_norm;
+    if (attrs.op == Op::instance || attrs.op == Op::group) function = sim::Function::group_norm;
+    if (attrs.op == Op::batch) function = sim::Function::multiply;
+    ElementStream stream = element_stream(function, ir::element_count(shape));
+    stream.kernel.nonlinear_epilogue = is_nonlinear(attrs.activation.kind);
+    if (attrs.op == Op::layer || attrs.op == Op::rms) {
+      stream.row = product(shape, axis_of(attrs.axis, shape), shape.size());
+    } else if (attrs.op == Op::l1 || attrs.op == Op::l2) {
+      stream.row = shape[axis_of(attrs.axis, shape)];
+    }
+    for (std::size_t i = 1; i < layer_.inputs.size(); ++i)
+      if (has_input(i)) stream.b_bytes += bytes_of(input(i));
+    return stream;
   }
 
   Problem operator()(const ir::SoftmaxAttrs& attrs) const {
@@ -202,6 +263,30 @@ class Builder {
         std::accumulate(attrs.steps.begin(), attrs.steps.end(), std::int64_t{1},
                         [](std::int64_t most, std::int64_t s) { return std::max(most, s < 0 ? -s : s); });
     move.read_run_bytes = device::bytes(move.format, step > 1 || shape.empty() ? 1 : shape.back());
+    return moved_or_requantized(move);
+  }
+
+  Problem operator()(const ir::ExpandAttrs&) const { return moved_or_requantized(movement()); }
+  Problem operator()(const ir::TileAttrs&) const { return moved_or_requantized(movement()); }
+
+  // Whole slices move; an index per element moves single elements.
+  Problem operator()(const ir::GatherAttrs& attrs) const {
+    Movement move = movement();
+    move.read_bytes = move.written_bytes;
+    move.read_from_l2 = from_l2(0) > 0 ? move.read_bytes : 0;
+    const Shape& data = input(0).shape;
+    std::size_t slice = data.size();
+    if (attrs.op == ir::GatherAttrs::Op::gather) slice = axis_of(attrs.axis, data) + 1;
+    if (attrs.op == ir::GatherAttrs::Op::nd) slice = static_cast<std::size_t>(attrs.batch_dims + input(1).shape.back());
+    move.read_run_bytes = device::bytes(move.format, product(data, slice, data.size()));
+    return moved_or_requantized(move);
+  }
+
+  // Runs of a block's row.
+  Problem operator()(const ir::SpaceDepthAttrs& attrs) const {
+    Movement move = movement();
+    const bool gathers = attrs.op == ir::SpaceDepthAttrs::Op::space_to_depth;
+    (gathers ? move.read_run_bytes : move.written_run_bytes) = device::bytes(move.format, attrs.block);
     return moved_or_requantized(move);
   }
 
@@ -289,6 +374,18 @@ class Builder {
     stream.a_from_l2 = from_l2(0);
     stream.c_bytes = bytes_of(output());
     stream.c_in_l2 = plan_.holds(layer_.outputs[0]);
+    return stream;
+  }
+
+  // Element by element from all inputs.
+  ElementStream combined(sim::Function function) const {
+    ElementStream stream = element_stream(function, ir::element_count(output().shape));
+    stream.kernel.work_per_element = std::max<std::int64_t>(1, static_cast<std::int64_t>(layer_.inputs.size()) - 1);
+    for (std::size_t i = 1; i < layer_.inputs.size(); ++i) {
+      stream.b_bytes += bytes_of(input(i));
+      stream.b_from_l2 += from_l2(i);
+    }
+    if (layer_.inputs.size() > 1) stream.kernel.b = format_of(input(1));
     return stream;
   }
 
