@@ -15,13 +15,13 @@ using ir::DType;
 
 struct RoleRow {
   Role role;
-  std::array<DType, 5> types;  // padded with undefined
+  std::array<DType, 6> types;  // padded with undefined
 };
 // The one place that says which types may be used where. Biases come as int32 (s_x * s_w) from onnxruntime's quantizer
 // and Quark's A8W8, as int8 and int16 with scales of their own from Quark's XINT8 and Int16Bias.
 constexpr std::array<RoleRow, 3> kRoles = {{
     {Role::activation, {DType::u8, DType::s8, DType::u16, DType::s16}},
-    {Role::weight, {DType::u8, DType::s8, DType::u16, DType::s16}},
+    {Role::weight, {DType::u8, DType::s8, DType::u16, DType::s16, DType::u4, DType::s4}},
     {Role::bias, {DType::s32, DType::u8, DType::s8, DType::u16, DType::s16}},
 }};
 
@@ -72,7 +72,7 @@ std::vector<std::int32_t> read_zero_point(const GraphIndex& index, const Node& n
   const TensorData& tensor = constant_input(index, node, input, "zero point");
   dtype = tensor.dtype;
   if (!ir::is_integer(dtype)) decline(node, "quantizes to ", ir::name(dtype), ", which is not supported");
-  if (ir::size_of(dtype) == 0 || ir::size_of(dtype) > 4 || dtype == DType::u32) {
+  if (ir::size_of(dtype) > 4 || dtype == DType::u32) {
     decline(node, "quantizes to ", ir::name(dtype), ", which is not supported");
   }
   const std::vector<std::int64_t> wide = integer_elements(tensor, node.inputs[input]);

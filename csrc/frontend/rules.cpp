@@ -44,8 +44,17 @@ Rule find_rule(const Node& node) {
                                                                    {"Split", rules::split},
                                                                    {"Resize", rules::resize},
                                                                    {"Upsample", rules::upsample},
+                                                                   {"DynamicQuantizeLinear", rules::dynamic_quantize},
+                                                                   {"MatMulInteger", rules::integer_product},
+                                                                   {"ConvInteger", rules::integer_product},
                                                                    {"QuantizeLinear", rules::quantize},
                                                                    {"DequantizeLinear", rules::dequantize}};
+  static const std::unordered_map<std::string_view, Rule> contrib = {
+      {"DynamicQuantizeMatMul", rules::dynamic_quantize_matmul},
+      {"MatMulIntegerToFloat", rules::dynamic_quantize_matmul},
+      {"MatMulNBits", rules::matmul_nbits}};
+  if (const auto found = contrib.find(node.op_type); node.domain == "com.microsoft" && found != contrib.end())
+    return found->second;
   const auto found = table.find(node.op_type);
   const bool quantization =
       found != table.end() && (found->second == rules::quantize || found->second == rules::dequantize);

@@ -44,6 +44,14 @@ void split(UnitBuilder& unit);
 // Resize and Upsample: rules_resize.cpp
 void resize(UnitBuilder& unit);
 void upsample(UnitBuilder& unit);
+// dynamic quantization: rules_dynamic.cpp
+void dynamic_quantize(UnitBuilder& unit);
+void integer_product(UnitBuilder& unit);          // MatMulInteger, ConvInteger
+void dynamic_quantize_matmul(UnitBuilder& unit);  // and MatMulIntegerToFloat, of com.microsoft
+// weights of few bits, quantized in blocks: rules_blocks.cpp
+void matmul_nbits(UnitBuilder& unit);
+// MatMul or Gemm of a float tensor and a constant whose DequantizeLinear has blocks; false where it is no such product.
+bool block_product(UnitBuilder& unit, const ir::MatMulAttrs& attrs);
 // Q and DQ that belong to no other unit: rules_quantize.cpp
 void quantize(UnitBuilder& unit);
 void dequantize(UnitBuilder& unit);

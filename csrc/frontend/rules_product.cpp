@@ -37,7 +37,7 @@ void require_integers(const UnitBuilder& unit, const ir::Value& factor) {
 
 // Adds a factor: quantized, a constant or not.
 ir::Value add_factor(UnitBuilder& unit, std::size_t input, bool may_be_per_channel) {
-  const ir::Value value = unit.add_operand(input);
+  const ir::Value value = unit.add_operand(input, Role::weight);
   require_integers(unit, value);
   if (!may_be_per_channel) unit.require_per_tensor(value);
   return value;
@@ -94,6 +94,7 @@ void gemm(UnitBuilder& unit) {
   attrs.transpose_b = attribute(node, "transB", std::int64_t{0}) != 0;
   attrs.alpha = attribute(node, "alpha", 1.0F);
   attrs.beta = attribute(node, "beta", 1.0F);
+  if (block_product(unit, attrs)) return;
   const ir::Value a = add_factor(unit, 0, false);
   const ir::Value b = add_factor(unit, 1, true);
   if (a.shape.size() != 2 || b.shape.size() != 2) {
@@ -106,6 +107,7 @@ void gemm(UnitBuilder& unit) {
 }
 
 void matmul(UnitBuilder& unit) {
+  if (block_product(unit, {})) return;
   add_factor(unit, 0, false);
   check_weight_axis(unit, add_factor(unit, 1, true), false);
   unit.require_activation();

@@ -154,7 +154,7 @@ UnitBuilder::Operand UnitBuilder::operand(const std::string& name) const {
     return {workspace_.value(carried->second.name), {carried->second.node}};
   }
   // A result that another layer leaves float: the two are claimed together, or the value would have to leave the IPU.
-  if (producer && workspace_.covered(*producer) && workspace_.written(name)) {
+  if (producer && workspace_.covered(*producer) && workspace_.written(name) && !workspace_.leaves(name)) {
     return {workspace_.value(name), {*producer}};
   }
   decline("input `", name, "` ", not_quantized(index(), name));
@@ -185,11 +185,11 @@ const ir::Value& UnitBuilder::add_weight(std::size_t input) {
   return add(std::move(found));
 }
 
-const ir::Value& UnitBuilder::add_operand(std::size_t input) {
+const ir::Value& UnitBuilder::add_operand(std::size_t input, Role role) {
   Operand found = operand(input_name(input));
-  if (found.value.constant && found.value.quant && !allowed(Role::weight, found.value.dtype)) {
+  if (found.value.constant && found.value.quant && !allowed(role, found.value.dtype)) {
     decline("constant `", node().inputs[input], "` is ", ir::name(found.value.dtype),
-            " (supported: ", allowed_types(Role::weight), ")");
+            " (supported: ", allowed_types(role), ")");
   }
   return add(std::move(found));
 }
@@ -237,6 +237,41 @@ const ir::Value& UnitBuilder::add_float_tensor(std::size_t input) {
     decline("input `", name, "` is ", ir::name(info->dtype), ", not float");
   }
   return add({tensor_value(name, ir::DType::f32, known_shape(node(), name), std::nullopt), {}});
+}
+
+const ir::Value& UnitBuilder::add_plain(const std::string& value, const std::vector<ir::DType>& types) {
+  const auto check = [&](ir::DType dtype) {
+    if (std::find(types.begin(), types.end(), dtype) == types.end()) {
+      decline("input `", value, "` is ", ir::name(dtype), ", not ", ir::name(types.front()));
+    }
+  };
+  if (const TensorData* constant = index().constant(value)) {
+    check(constant->dtype);
+    return add({constant_value(value, *constant, std::nullopt), {}});
+  }
+  const TensorInfo* info = index().info(value);
+  const ir::DType dtype = info && info->dtype != ir::DType::undefined ? info->dtype : types.front();
+  check(dtype);
+  return add({tensor_value(value, dtype, known_shape(node(), value), std::nullopt), {}});
+}
+
+const ir::Value& UnitBuilder::add_constant(ir::Value constant) { return add({std::move(constant), {}}); }
+
+void UnitBuilder::add_vector(std::size_t input) {
+  has_input(node(), input) ? add_vector(node().inputs[input]) : add_absent();
+}
+
+void UnitBuilder::add_vector(const std::string& value) {
+  const TensorData* constant = index().constant(value);
+  if (!constant || constant->dtype != ir::DType::f32) decline("`", value, "` is no float constant");
+  ir::Value vector = constant_value(value, *constant, std::nullopt);
+  vector.shape = {ir::element_count(constant->shape)};
+  add({std::move(vector), {}});
+}
+
+void UnitBuilder::require_scalar(const ir::Value& value) const {
+  const bool scalar = std::all_of(value.shape.begin(), value.shape.end(), [](std::int64_t d) { return d == 1; });
+  if (!scalar) decline("`", value.name, "` of shape ", ir::to_string(value.shape), " is not a scalar");
 }
 
 const ir::Value& UnitBuilder::add_own_tensor() { return add(dequantized(anchor_)); }
@@ -402,6 +437,19 @@ void UnitBuilder::finish_quantized(ir::LayerAttrs attrs, const Quantization& qua
 
 void UnitBuilder::finish_float(ir::LayerAttrs attrs, const std::string& output) {
   add_output(tensor_value(output, ir::DType::f32, {}, std::nullopt));
+  commit(std::move(attrs));
+}
+
+void UnitBuilder::finish_leaving(ir::LayerAttrs attrs, const std::string& output) {
+  finish_float(std::move(attrs), output);
+  workspace_.leave(output);
+}
+
+void UnitBuilder::finish_plain(ir::LayerAttrs attrs, const std::vector<ir::DType>& types) {
+  for (std::size_t i = 0; i < types.size(); ++i) {
+    add_output(tensor_value(node().outputs[i], types[i], {}, std::nullopt));
+    workspace_.leave(node().outputs[i]);
+  }
   commit(std::move(attrs));
 }
 

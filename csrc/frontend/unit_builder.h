@@ -27,8 +27,9 @@ class UnitBuilder {
   const ir::Value& add_activation(std::size_t input);         // a computed tensor: integers, or a layer's float result
   const ir::Value& add_activation(const std::string& value);  // the same for an input of another node of the unit
   const ir::Value& add_weight(std::size_t input);             // a constant behind a DequantizeLinear
-  const ir::Value& add_operand(std::size_t input);            // either of these, or a float constant
-  void add_bias(std::size_t input);                           // a constant, quantized or float; or absent
+  // Either of these, or a float constant. role: what a quantized constant is.
+  const ir::Value& add_operand(std::size_t input, Role role = Role::activation);
+  void add_bias(std::size_t input);  // a constant, quantized or float; or absent
   void add_absent() { layer_.inputs.push_back(ir::kNoValue); }
   // Operators that list the parameters of an integer tensor among their inputs.
   const ir::Value& add_integer_tensor(std::size_t input, const Quantization& quantization);
@@ -36,8 +37,14 @@ class UnitBuilder {
   const ir::Value& add_carried(const std::string& value);  // the integers that a float value of the anchor's stands for
   // The float tensor of an input, whatever node computes it.
   const ir::Value& add_float_tensor(std::size_t input);
+  // A tensor without quantization parameters, constant or not, of one of these types.
+  const ir::Value& add_plain(const std::string& value, const std::vector<ir::DType>& types);
+  const ir::Value& add_constant(ir::Value constant);
+  void add_vector(std::size_t input);  // a float constant, as one dimension; or absent
+  void add_vector(const std::string& value);
 
-  void require_activation() const;  // declines a node all of whose inputs so far are constants
+  void require_scalar(const ir::Value& value) const;  // declines one of more than one element
+  void require_activation() const;                    // declines a node all of whose inputs so far are constants
   // Declines per-channel parameters of a constant, which only weights may have.
   void require_per_tensor(const ir::Value& value) const;
 
@@ -55,6 +62,11 @@ class UnitBuilder {
   // Ends the layer with the anchor's output, left float whatever reads it.
   void finish_float(ir::LayerAttrs attrs) { finish_float(std::move(attrs), node().outputs[0]); }
   void finish_float(ir::LayerAttrs attrs, const std::string& output);
+  // The same for a result that other layers do not take as their input: it is not a rounded-off integer tensor, but one
+  // of the model's own floats.
+  void finish_leaving(ir::LayerAttrs attrs, const std::string& output);
+  // Ends the layer with the anchor's outputs, which have no quantization parameters.
+  void finish_plain(ir::LayerAttrs attrs, const std::vector<ir::DType>& types);
 
  private:
   struct Operand {

@@ -38,6 +38,10 @@ class Workspace {
   };
   void carry(const std::string& value, Carried integers) { carried_.emplace(value, std::move(integers)); }
   const std::map<std::string, Carried>& carried() const { return carried_; }
+
+  // Results that are floats or integers of the model's own: no quantized layer takes them as its input.
+  void leave(const std::string& value) { leaving_.insert(value); }
+  bool leaves(const std::string& value) const { return leaving_.count(value) != 0; }
   const ir::Value& value(const std::string& name) const { return graph_.value(find(name)); }
 
   // Takes over a finished unit; `local` holds the layer's values. Nodes: the anchor first.
@@ -55,7 +59,7 @@ class Workspace {
   std::vector<bool> covered_;
   std::unordered_map<std::string, ir::ValueId> ids_;                        // of what is no constant
   std::unordered_map<std::string, std::vector<ir::ValueId>> constant_ids_;  // one per set of parameters
-  std::unordered_set<std::string> read_, written_;
+  std::unordered_set<std::string> read_, written_, leaving_;
   std::unordered_map<std::size_t, TensorData> folded_;
   std::map<std::string, Carried> carried_;  // by the float value's name
 };

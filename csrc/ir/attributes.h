@@ -43,13 +43,11 @@ struct MatMulAttrs {
 // Dynamic quantization. outputs: q (u8), scale (float scalar), zero point (u8 scalar), by ONNX's DynamicQuantizeLinear.
 struct DynamicQuantizeAttrs {};
 
-// Products of integers whose zero points may be computed at run time. inputs: a (u8, s8), b (the same; constant), zero
-// point of a (scalar) or absent, zero point of b (scalar or one per output channel) or absent; for a float result
-// sum (a - za)(b - zb) * sa * sb + bias also scale of a (scalar), scale of b (scalar or one per output channel), bias
-// or absent. Without scales the output is s32.
-struct IntegerMatMulAttrs {
-  Activation activation;
-};
+// Products with an operand whose parameters are computed at run time. inputs: a (u8, s8, or float, which is first
+// quantized as by DynamicQuantizeLinear), b (constant, with its parameters: per tensor or along the output channels),
+// zero point of a (scalar) or absent, scale of a (float scalar) or absent, bias (float) or absent. With a scale, or a
+// float a, the output is the float sum (a - za)(b - zb) * sa * sb + bias; else it is the s32 sum (a - za)(b - zb).
+struct IntegerMatMulAttrs {};
 struct IntegerConvAttrs {
   ConvAttrs conv;
 };

@@ -127,7 +127,7 @@ std::vector<Shape> infer_conv(const ConvAttrs& attrs, const Inputs& in, std::siz
 }  // namespace
 
 std::vector<Shape> infer(const ConvAttrs& attrs, const Inputs& in) { return infer_conv(attrs, in, 2); }
-std::vector<Shape> infer(const IntegerConvAttrs& attrs, const Inputs& in) { return infer_conv(attrs.conv, in, 6); }
+std::vector<Shape> infer(const IntegerConvAttrs& attrs, const Inputs& in) { return infer_conv(attrs.conv, in, 4); }
 
 std::vector<Shape> infer(const PoolAttrs& attrs, const Inputs& in) {
   const Shape& x = in[0];
@@ -164,7 +164,7 @@ std::vector<Shape> infer_matmul(const MatMulAttrs& attrs, const Inputs& in, std:
 }  // namespace
 
 std::vector<Shape> infer(const MatMulAttrs& attrs, const Inputs& in) { return infer_matmul(attrs, in, 2); }
-std::vector<Shape> infer(const IntegerMatMulAttrs&, const Inputs& in) { return infer_matmul({}, in, 6); }
+std::vector<Shape> infer(const IntegerMatMulAttrs&, const Inputs& in) { return infer_matmul({}, in, 4); }
 
 }  // namespace shape_inference
 }  // namespace vaip::ir

@@ -13,8 +13,11 @@ std::unique_ptr<Kernel> make_conv(const ir::ConvAttrs& attrs, const LayerOperand
 std::unique_ptr<Kernel> make_matmul(const ir::MatMulAttrs& attrs, const LayerOperands& operands,
                                     const KernelOptions& options);
 std::unique_ptr<Kernel> make_conv_transpose(const ir::ConvTransposeAttrs& attrs, const LayerOperands& operands);
-std::unique_ptr<Kernel> make_integer_matmul(const ir::IntegerMatMulAttrs& attrs, const LayerOperands& operands);
-std::unique_ptr<Kernel> make_integer_conv(const ir::IntegerConvAttrs& attrs, const LayerOperands& operands);
+std::unique_ptr<Kernel> make_integer_matmul(const LayerOperands& operands, const KernelOptions& options);
+std::unique_ptr<Kernel> make_integer_conv(const ir::IntegerConvAttrs& attrs, const LayerOperands& operands,
+                                          const KernelOptions& options);
+// float rows times constants of few bits, quantized in blocks
+std::unique_ptr<Kernel> make_block_matmul(const ir::MatMulAttrs& attrs, const LayerOperands& operands);
 // a product of two activations, or with constants of more than two dimensions
 std::unique_ptr<Kernel> make_batch_matmul(const ir::MatMulAttrs& attrs, const LayerOperands& operands,
                                           const KernelOptions& options);

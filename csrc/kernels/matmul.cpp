@@ -37,6 +37,7 @@ std::unique_ptr<Kernel> make_matmul(const ir::MatMulAttrs& attrs, const LayerOpe
                                     const KernelOptions& options) {
   const Operand &a = operands.inputs[0], &b = operands.inputs[1];
   const MatMulGeometry geometry(attrs, operands);
+  if (b.constant && b.quant && b.quant->block > 0) return make_block_matmul(attrs, operands);
   const bool transposed_batch = geometry.transposed_a && a.rank() > 2;
   if (!b.constant || b.rank() > 2 || transposed_batch) return make_batch_matmul(attrs, operands, options);
 

@@ -87,8 +87,13 @@ std::vector<double> real_values(const Operand& constant) {
   if (!constant.quant) return real;
   const ir::QuantParams& quant = *constant.quant;
   const std::int64_t inner = quant.per_tensor() ? count : inner_count(constant.shape, quant.axis);
+  const std::int64_t length = quant.block > 0 ? constant.shape[static_cast<std::size_t>(quant.axis)] : 0;
+  const std::int64_t blocks = quant.block > 0 ? (length + quant.block - 1) / quant.block : 0;
   for (std::int64_t i = 0; i < count; ++i) {
-    const auto entry = static_cast<std::size_t>(i / inner) % quant.scale.size();
+    const std::int64_t along = i / inner;
+    const std::int64_t position =
+        quant.block > 0 ? (along / length * blocks + along % length / quant.block) * inner + i % inner : along;
+    const auto entry = static_cast<std::size_t>(position) % quant.scale.size();
     double& value = real[static_cast<std::size_t>(i)];
     value = (value - quant.zero_point[entry]) * static_cast<double>(quant.scale[entry]);
   }

@@ -7,13 +7,10 @@ namespace {
 [[noreturn]] void pending() { fail(ErrorKind::unsupported, "this layer's kernel is not there yet"); }
 }  // namespace
 std::unique_ptr<Kernel> make_conv_transpose(const ir::ConvTransposeAttrs&, const LayerOperands&) { pending(); }
-std::unique_ptr<Kernel> make_integer_matmul(const ir::IntegerMatMulAttrs&, const LayerOperands&) { pending(); }
-std::unique_ptr<Kernel> make_integer_conv(const ir::IntegerConvAttrs&, const LayerOperands&) { pending(); }
 std::unique_ptr<Kernel> make_comparison(const ir::ComparisonAttrs&, const LayerOperands&) { pending(); }
 std::unique_ptr<Kernel> make_logic(const ir::LogicAttrs&, const LayerOperands&) { pending(); }
 std::unique_ptr<Kernel> make_where(const LayerOperands&) { pending(); }
 std::unique_ptr<Kernel> make_cast(const LayerOperands&) { pending(); }
-std::unique_ptr<Kernel> make_dynamic_quantize(const LayerOperands&) { pending(); }
 std::unique_ptr<Kernel> make_normalization(const ir::NormalizationAttrs&, const LayerOperands&) { pending(); }
 std::unique_ptr<Kernel> make_arg(const ir::ArgAttrs&, const LayerOperands&) { pending(); }
 std::unique_ptr<Kernel> make_top_k(const ir::TopKAttrs&, const LayerOperands&) { pending(); }

@@ -46,7 +46,8 @@ std::vector<std::vector<std::size_t>> successors_of(const OnnxGraph& graph) {
 // Compute layers are what an NPU is for; conversions and rearrangements come along where they lie between.
 bool is_compute(const ir::Layer& layer) {
   return layer.as<ir::QuantizeAttrs>() == nullptr && layer.as<ir::DequantizeAttrs>() == nullptr &&
-         layer.as<ir::RequantizeAttrs>() == nullptr && !ir::is_data_movement(layer);
+         layer.as<ir::RequantizeAttrs>() == nullptr && layer.as<ir::DynamicQuantizeAttrs>() == nullptr &&
+         !ir::is_data_movement(layer);
 }
 
 // nullopt where a shape is dynamic or unknown.

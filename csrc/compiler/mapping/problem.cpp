@@ -99,7 +99,8 @@ class Builder {
     matmul.channels = k;
     matmul.n = n;
     matmul.a_bytes = device::bytes(matmul.a, problems * m * k);
-    matmul.b_bytes = device::bytes(matmul.b, matmul.batch * k * n) + bias_bytes();
+    matmul.b_bytes =
+        (input(1).constant ? bytes_of(input(1)) : device::bytes(matmul.b, matmul.batch * k * n)) + bias_bytes();
     matmul.b_row_major = !input(1).constant && !b_transposed;
     return matmul;
   }
@@ -117,11 +118,7 @@ class Builder {
     return conv;
   }
 
-  Problem operator()(const ir::IntegerMatMulAttrs& attrs) const {
-    ir::MatMulAttrs matmul;
-    matmul.activation = attrs.activation;
-    return (*this)(matmul);
-  }
+  Problem operator()(const ir::IntegerMatMulAttrs&) const { return (*this)(ir::MatMulAttrs{}); }
   Problem operator()(const ir::IntegerConvAttrs& attrs) const { return (*this)(attrs.conv); }
 
   // The extremes are found in a pass of their own.
@@ -340,11 +337,21 @@ class Builder {
     return result;
   }
 
+  // What the cores multiply: a float operand arrives quantized where the layer does that, else as bf16, to which the
+  // weights of few bits that belong to it are then expanded.
+  device::Format factor_format(std::size_t i) const {
+    const device::Format format = format_of(input(i));
+    if (format_of(input(0)) != device::Format::f32) return format;
+    const bool quantized = layer_.as<ir::IntegerMatMulAttrs>() || layer_.as<ir::IntegerConvAttrs>();
+    if (quantized) return i == 0 ? device::Format::int8 : format;
+    return device::Format::bf16;
+  }
+
   Contraction contraction(sim::KernelKind kind, const ir::Activation& activation) const {
     Contraction result;
     result.kind = kind;
-    result.a = format_of(input(0));
-    result.b = format_of(input(1));
+    result.a = factor_format(0);
+    result.b = factor_format(1);
     result.c = format_of(output());
     result.a_bytes = bytes_of(input(0));
     result.b_bytes = bytes_of(input(1)) + bias_bytes();
