@@ -8,6 +8,8 @@
 #include "api/model.h"
 #include "base/error.h"
 #include "partition/device_choice.h"
+#include "report/session_report.h"
+#include "report/trace.h"
 
 namespace vaip {
 namespace {
@@ -126,11 +128,12 @@ std::shared_ptr<const Program::Impl> compile_model(std::shared_ptr<const Model::
 
 Program Model::compile(const std::vector<std::vector<std::int64_t>>& input_shapes) const {
   return guarded([&] {
-    if (!impl_->config.trace_file.empty()) {
-      fail(ErrorKind::unsupported, "compile: only sessions of onnxruntime write a trace_file; unset it");
-    }
     Program program(compile_model(impl_, input_shapes, Purpose::run));
-    if (!impl_->config.report_file.empty()) report::write_file(impl_->config.report_file, program.report_json());
+    const partition::Config& config = impl_->config;
+    if (!config.report_file.empty()) report::write_file(config.report_file, program.report_json());
+    if (!config.trace_file.empty()) {
+      report::write_file(config.trace_file, report::to_trace_json(program.report_json()));
+    }
     return program;
   });
 }

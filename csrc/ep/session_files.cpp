@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <string_view>
 
-#include "ep/session_trace.h"
+#include "report/trace.h"
 
 namespace vaip::ep {
 namespace {
@@ -45,7 +45,9 @@ void write_session_files(const partition::Config& config, const report::SessionR
     report::write_file(file.string(), report::to_amd_json(report));
   }
   if (!config.report_file.empty()) report::write_file(config.report_file, report::to_json(report));
-  if (!config.trace_file.empty()) report::write_file(config.trace_file, to_trace_json(report));
+  if (!config.trace_file.empty()) {
+    report::write_file(config.trace_file, report::to_trace_json(report::to_json(report)));
+  }
 }
 
 }  // namespace vaip::ep

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "python/bindings.h"
+#include "report/trace.h"
 #include "vaip/ep_api.h"
 
 namespace py = pybind11;
@@ -77,6 +78,8 @@ void bind_session_reports(py::module_& module) {
   module.attr("SESSION_TAG") = VAIP_SESSION_TAG;
   module.def("session_report", &session_report, py::arg("library"), py::arg("session"), release_gil,
              "The session's report as JSON; empty when no such session is alive.");
+  module.def("trace_json", &report::to_trace_json, py::arg("report_json"), release_gil,
+             "The timeline of a report or timing, for chrome://tracing and ui.perfetto.dev.");
 }
 
 }  // namespace vaip::python

@@ -69,7 +69,7 @@ def test_files_of_a_session(tmp_path: Path) -> None:
     events = json.loads(trace_file.read_text())["traceEvents"]
     spans = [event for event in events if event["ph"] == "X"]
     assert "Conv" in {span["cat"] for span in spans}
-    assert max(span["ts"] + span["dur"] for span in spans) <= latency * 1e3 * (1 + 1e-9)
+    assert max(span["ts"] + span["dur"] for span in spans) <= latency * 1e3 + 1e-3  # on a grid of nanoseconds
 
 
 def test_cache_folders_without_a_key_are_the_graphs_own(tmp_path: Path) -> None:

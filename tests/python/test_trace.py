@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections import defaultdict
 from itertools import pairwise
@@ -12,8 +13,10 @@ import onnxruntime as ort
 import pytest
 import vaip
 from conftest import CommandLine
-from ep_models import network, network_with_unclaimed_node, newest_report
+from ep_models import CPU, network, network_with_unclaimed_node, newest_report, session_of, with_batch
+from models import ModelBuilder
 from sessions import EP_NAME, vaip_options
+from vaip import _core
 from vaip.report import Report
 
 Event = dict[str, Any]
@@ -218,6 +221,32 @@ def test_file_is_there_whole_or_not_at_all(report: Report, tmp_path: Path) -> No
     report.trace(tmp_path / "trace.json")
     Trace(tmp_path / "trace.json")
     assert [path.name for path in tmp_path.iterdir()] == ["trace.json"]
+
+
+@pytest.mark.parametrize(
+    "builder", [network_with_unclaimed_node(), network(dynamic_batch=True)], ids=["static", "dynamic"]
+)
+def test_session_writes_the_same_when_it_ends(builder: ModelBuilder, tmp_path: Path) -> None:
+    """The option trace_file, where the programs are compiled at once and where their shapes come with the first run."""
+    of_session, of_report = tmp_path / "deep" / "session.json", tmp_path / "report.json"
+    session = session_of(builder.build(), [(EP_NAME, {"trace_file": str(of_session)}), CPU])
+    session.run(None, with_batch(builder, 2))
+    report = vaip.reports()[-1]
+    del session
+    gc.collect()
+    report.trace(of_report)
+    assert json.loads(of_session.read_text()) == json.loads(of_report.read_text())
+    assert len(Trace(of_session).of("compute tiles")) > 0
+    assert [path.name for path in of_session.parent.iterdir()] == ["session.json"]
+
+
+def test_of_what_is_no_report() -> None:
+    for text in ("", "[]", '{"device": "strix", "clock_ghz": 1.0, "layers": []}'):
+        with pytest.raises(vaip.Error, match="not the JSON of a report"):
+            _core.trace_json(text)
+    document = {"device": "strix", "clock_ghz": 1.0, "clusters": [], "layers": [{"cluster": "vaip_0"}]}
+    with pytest.raises(vaip.Error, match="no cluster 'vaip_0'"):
+        _core.trace_json(json.dumps(document))
 
 
 def test_command_writes_it(vaip_command: CommandLine, digits_int8: Path) -> None:

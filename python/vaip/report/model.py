@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from vaip import _core
 from vaip.files import write_text
 
 if TYPE_CHECKING:
@@ -119,15 +120,7 @@ class _Document(_Record):
 
     def trace(self, path: str | os.PathLike[str]) -> None:
         """Writes a timeline of one inference for chrome://tracing and ui.perfetto.dev."""
-        from vaip.report.trace import trace_events
-
-        events = trace_events(self.device, self.clock_ghz, self._programs())
-        text = json.dumps({"displayTimeUnit": "ns", "traceEvents": events})
-        write_text(path, text + "\n")
-
-    def _programs(self) -> list[tuple[float, list[Layer]]]:
-        """Duration in microseconds and layers of each program, in the order in which they run."""
-        raise NotImplementedError
+        write_text(path, _core.trace_json(json.dumps(self.to_dict())))
 
     def __str__(self) -> str:
         from vaip.report.render import to_text
@@ -159,9 +152,6 @@ class Timing(_Document):
     @classmethod
     def _nested(cls, values: JsonObject) -> JsonObject:
         return values | {"layers": [Layer.from_dict(layer) for layer in values.get("layers", [])]}
-
-    def _programs(self) -> list[tuple[float, list[Layer]]]:
-        return [(self.latency_us, self.layers)]
 
     def __rich__(self) -> RenderableType:
         from vaip.report.render import timing
@@ -204,12 +194,6 @@ class Report(_Document):
         if "nodes" in values:
             nested["nodes"] = NodeCounts.from_dict(values["nodes"])
         return values | nested
-
-    def _programs(self) -> list[tuple[float, list[Layer]]]:
-        by_cluster: dict[str, list[Layer]] = {cluster.name: [] for cluster in self.clusters}
-        for layer in self.layers:
-            by_cluster[layer.cluster].append(layer)
-        return [(cluster.latency_ms * 1e3, by_cluster[cluster.name]) for cluster in self.clusters]
 
     def __rich__(self) -> RenderableType:
         from vaip.report.render import report
