@@ -77,6 +77,26 @@ bool is_path(const std::string& text) {
   return has_extension || text.find('/') != std::string::npos || text.find('\\') != std::string::npos;
 }
 
+// "file.json:variant"; a colon that belongs to a path has more of the path behind it.
+struct StackFile {
+  std::string path;
+  std::optional<std::string> variant;
+};
+std::optional<StackFile> stack_file(const std::string& text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon != std::string::npos && !is_path(text.substr(colon + 1)) && is_path(text.substr(0, colon)))
+    return StackFile{text.substr(0, colon), text.substr(colon + 1)};
+  if (is_path(text)) return StackFile{text, std::nullopt};
+  return std::nullopt;
+}
+
+Stack read_stack_file(const StackFile& file) {
+  json::Value document = json::load(file.path);
+  stack_schema().validate(document, file.path);  // what select_variant() takes for granted
+  if (file.variant) document = select_variant(std::move(document), *file.variant, file.path);
+  return read_stack(document, file.path);
+}
+
 [[noreturn]] void fail_unknown(const char* what, const std::string& name, const std::vector<std::string>& known) {
   fail(ErrorKind::invalid_config, "unknown ", what, " '", name, "'", did_you_mean(name, known),
        "; known: ", join(known), ", or the path of a .json file");
@@ -104,12 +124,7 @@ std::shared_ptr<const Device> load(const std::string& name_or_path) {
 }
 
 std::shared_ptr<const Stack> load_stack(const std::string& name_or_path) {
-  if (is_path(name_or_path)) return std::make_shared<const Stack>(read_stack(json::load(name_or_path), name_or_path));
-  if (const std::size_t colon = name_or_path.rfind(':'); colon != std::string::npos) {
-    const std::string path = name_or_path.substr(0, colon), variant = name_or_path.substr(colon + 1);
-    if (is_path(path))
-      return std::make_shared<const Stack>(read_stack(select_variant(json::load(path), variant, path), path));
-  }
+  if (const auto file = stack_file(name_or_path)) return std::make_shared<const Stack>(read_stack_file(*file));
   const auto found = stacks().find(canonical(name_or_path));
   if (found == stacks().end()) fail_unknown("stack", name_or_path, keys(stacks()));
   return found->second;

@@ -75,7 +75,7 @@ struct Stack {
 };
 
 std::vector<std::string> stack_names();  // of the stacks that come with VAIP, without their variants
-// A name, "name:variant", or the path of a stack file, with or without ":variant". Errors as device::load.
+// A name or the path of a stack file, either with or without ":variant". Errors as device::load.
 std::shared_ptr<const Stack> load_stack(const std::string& name_or_path);
 std::string to_json(const Stack& stack);
 Stack stack_from_json(const std::string& text, const std::string& origin);

@@ -100,6 +100,29 @@ TEST(an_unknown_name_lists_the_known_ones) {
   CHECK_THROWS(device::load("/no/such/file.json"), "/no/such/file.json");
 }
 
+TEST(a_stack_file_has_its_own_variants) {
+  Value document = Value::parse(device::to_json(*device::load_stack("air")));
+  document["variants"] = {
+      {"late", {{"generations.xdna2.dispatch.launch_us", {{"value", 1234}, {"source", "this test"}}}}}};
+  const TemporaryFile file(document.dump());
+  const std::string path = file.path.string();  // has a slash, which a name has not
+  CHECK_EQ(device::load_stack(path)->name, "air");
+  const auto late = device::load_stack(path + ":late");
+  CHECK_EQ(late->name, "air:late");
+  CHECK_EQ(late->profile("xdna2").dispatch.launch_us, 1234.0);
+  CHECK_EQ(late->profile("xdna1").dispatch.launch_us, device::load_stack("air")->profile("xdna1").dispatch.launch_us);
+  CHECK_THROWS(device::load_stack(path + ":direct"), path + ": no variant 'direct'; it has late");
+  CHECK_THROWS(device::load_stack(path + ":"), path + ": no variant ''");
+  CHECK_THROWS(device::load_stack("air:late"), "unknown stack 'air:late'");
+  const TemporaryFile wrong(R"({"name": "mine", "variants": []})");
+  CHECK_THROWS(device::load_stack(wrong.path.string() + ":late"), wrong.path.string() + ": ");
+  const std::string beside = path + ":beside.json";  // a colon in a file's name
+  std::filesystem::copy_file(file.path, beside);
+  CHECK_EQ(device::load_stack(beside)->name, "air");
+  CHECK_EQ(device::load_stack(beside + ":late")->name, "air:late");
+  std::filesystem::remove(beside);
+}
+
 TEST(every_stack_covers_every_generation) {
   for (const std::string& stack : device::stack_names())
     for (const std::string& name : device::names())

@@ -220,6 +220,28 @@ class TestRows:
         )
         assert row.predicted_us == pytest.approx(timing.latency_us)
 
+    def test_variants_come_from_the_file_of_their_stack(self, tmp_path: Path) -> None:
+        document = json.loads(vaip._core.description_files()["csrc/device/stacks/air.json"])
+        document["variants"] = {
+            "direct": {"generations.xdna2.dispatch.launch_us": {"value": 1e5, "source": "this test"}},
+        }
+        file = tmp_path / "my_air.json"
+        file.write_text(json.dumps(document), encoding="utf-8")
+        (tmp_path / "gemm_mlir_air_npu2.csv").write_text(
+            "C_dtype,method,M,K,N,tile(m/kl2/kl1/n),GFLOPS\n"
+            "f32,direct,512,512,512,32/256/32/128,1000\n"
+            "f32,external,512,512,512,32/256/32/128,1000\n"
+        )
+        packaged = validate(tmp_path).tables[0]
+        replaced = validate(tmp_path, setting=Setting(stacks={"air": file})).tables[0]
+        assert len(packaged.residuals) == 2
+        assert replaced.residuals[0].predicted_us > 1e5 > packaged.residuals[0].predicted_us
+        assert len(replaced.residuals) == 1
+        assert f"{file}: no variant 'external'" in replaced.skipped[0].reason
+        direct = vaip.estimate_gemm(512, 512, 512, a="bf16", b="bf16", out="f32", stack=f"{file}:direct")
+        assert direct.stack == "air:direct"
+        assert direct.latency_us > 1e5
+
     @pytest.mark.parametrize(
         ("op", "shape", "config", "expected"),
         [

@@ -67,7 +67,7 @@ class ModelLibrary:
 
 
 def predict_network(
-    model: _core.Model, *, device: str, config: Path | None, stack: Path | None, columns: int | None, host: bool
+    model: _core.Model, *, device: str, config: Path | None, stack: str | None, columns: int | None, host: bool
 ) -> tuple[float, str]:
     """Microseconds and the bound that most of them go into; without `host`, of the array alone.
 
@@ -75,7 +75,7 @@ def predict_network(
     """
     options: dict[str, str] = {"config_file": str(config)} if config else {}
     if stack is not None:
-        options["stack"] = str(stack.resolve())
+        options["stack"] = stack
     if columns is not None:
         options["columns"] = str(columns)
     with _file(device) as path:

@@ -65,11 +65,20 @@ class Setting:
         return _clock_ghz(self.device(device))
 
     def stack(self, name: str) -> str:
-        return str(self.stacks.get(name, name))
+        """What the core loads for a stack or a variant of it: "air:direct" is the packaged one, or that of a file."""
+        return self.stack_from_file(name) or name
+
+    def stack_from_file(self, name: str) -> str | None:
+        """The same where a file takes the stack's place: a stack's variants are those of its file."""
+        if name in self.stacks:
+            return str(self.stacks[name].resolve())
+        stack, _, variant = name.partition(":")
+        return f"{self.stacks[stack].resolve()}:{variant}" if stack in self.stacks else None
 
     def has_kernel(self, stack: str, kernel: str) -> bool:
         """Whether the stack's library has a variant of that name, for any formats."""
-        return bool(kernel) and kernel in _kernel_variants(str(self.stacks.get(stack, "")) or stack.split(":")[0])
+        plain = stack.split(":")[0]
+        return bool(kernel) and kernel in _kernel_variants(plain, self.stacks.get(stack) or self.stacks.get(plain))
 
 
 @cache
@@ -83,9 +92,9 @@ def _clock_ghz(description: str) -> float:
 
 
 @cache
-def _kernel_variants(stack: str) -> frozenset[str]:
-    packaged = _core.description_files().get(f"csrc/device/stacks/{stack}.json")
-    document = json.loads(packaged if packaged is not None else Path(stack).read_text(encoding="utf-8"))
+def _kernel_variants(stack: str, file: Path | None) -> frozenset[str]:
+    text = file.read_text("utf-8") if file else _core.description_files()[f"csrc/device/stacks/{stack}.json"]
+    document = json.loads(text)
     keys = [
         key
         for profile in document["generations"].values()
@@ -304,7 +313,7 @@ class Network(Query):
             setting.networks.model(self.model, self.precision),
             device=setting.device(self.device),
             config=setting.config,
-            stack=setting.stacks.get(self.stack),
+            stack=setting.stack_from_file(self.stack),
             columns=self.columns,
             host=self.host,
         )
