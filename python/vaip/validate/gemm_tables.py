@@ -68,81 +68,58 @@ def taka_whole_array(lines: Sequence[Line]) -> list[Entry]:
     return collect(lines, read)
 
 
-def whole_array_8700g(lines: Sequence[Line]) -> list[Entry]:
-    def read(line: Line) -> Iterator[Entry]:
-        M, K, N = _sizes(line)  # noqa: N806
-        tile = (line.integer("m"), line.integer("k"), line.integer("n"))
-        query = Gemm(
-            device=device_of(line, "platform"),
-            stack="iron",
-            M=M,
-            K=K,
-            N=N,
-            formats=formats_of(line, "dtype"),
-            rows=line.integer("rows"),
-            columns=line.integer("cols"),
-            tile=tile,
-            c_buffers=line.choice("C_buffers", BUFFERS),
-            b_layout=line.choice("B_layout", LAYOUTS),
-            host_call=False,
-            clock_ghz=line.number("clk_GHz"),
-        )
-        yield row(
-            line, f"{line.text('dtype')} {_shape(M, K, N)} tile {_tile(tile)}", line.measured("avg_us"), "us", query
-        )
-
-    return collect(lines, read)
-
-
-def tile_sweep_8700g(lines: Sequence[Line]) -> list[Entry]:
-    def read(line: Line) -> Iterator[Entry]:
-        M, K, N = _sizes(line)  # noqa: N806
-        tile = _three(numbers_of(line, "m/k/n", 3))
-        query = Gemm(
-            device="ryzen_8700g",
-            stack="iron",
-            M=M,
-            K=K,
-            N=N,
-            formats=formats_of(line, "dtype"),
-            tile=tile,
-            c_buffers=line.choice("C_buf", BUFFERS),
-            b_layout=line.choice("B_layout", LAYOUTS),
-            host_call=False,
-        )
-        layouts = f"C {line.text('C_buf')} B {line.text('B_layout')}"
-        label = f"{line.text('dtype')} {_shape(M, K, N)} tile {_tile(tile)} {layouts}"
-        yield row(line, label, line.measured("GFLOPS"), "GFLOPS", query, query.macs)
-
-    return collect(lines, read)
-
-
-def int16_8700g(lines: Sequence[Line]) -> list[Entry]:
-    """Columns such as i16_i32_GOPS; the table gives m, k and n are those of the whole-array table's same shapes."""
+def gemm_8700g(lines: Sequence[Line]) -> list[Entry]:
+    """Three tables of one design; a column that one of them lacks says the same in all rows of another."""
 
     def read(line: Line) -> Iterator[Entry]:
         M, K, N = _sizes(line)  # noqa: N806
-        tile = (line.integer("m"), 64, 32)
-        for column in line.cells:
-            named = re.fullmatch(r"(\w+)_(\w+)_(GOPS|GFLOPS)", column)
-            if not named or column.startswith("derived") or not line.optional(column):
-                continue
-            operand = format_of(line, column, named[1])
-            query = Gemm(
-                device="ryzen_8700g",
-                stack="iron",
-                M=M,
-                K=K,
-                N=N,
-                formats=Formats(operand, operand, format_of(line, column, named[2])),
-                tile=tile,
-                c_buffers=2,
-                host_call=False,
+        given = line.cells.keys()
+        tile = (
+            _three(numbers_of(line, "m/k/n", 3))
+            if "m/k/n" in given
+            else (
+                line.integer("m"),
+                line.integer("k") if "k" in given else 64,
+                line.integer("n") if "n" in given else 32,
             )
-            label = f"{named[1]}-{named[2]} {_shape(M, K, N)} tile {_tile(tile)}"
-            yield row(line, label, line.measured(column), named[3], query, query.macs)
+        )
+        buffers = next((column for column in given if column.startswith("C_buf")), None)
+        base = Gemm(
+            device=device_of(line, "platform") if "platform" in given else "ryzen_8700g",
+            stack="iron",
+            M=M,
+            K=K,
+            N=N,
+            formats=BF16,
+            rows=line.integer("rows") if "rows" in given else None,
+            columns=line.integer("cols") if "cols" in given else None,
+            tile=tile,
+            c_buffers=line.choice(buffers, BUFFERS) if buffers else 2,
+            b_layout=line.choice("B_layout", LAYOUTS) if "B_layout" in given else "row",
+            host_call=False,
+            clock_ghz=line.number("clk_GHz") if "clk_GHz" in given else None,
+        )
+        design = f"{_shape(M, K, N)} tile {_tile(tile)}"
+        if buffers:
+            design += f" C {line.text(buffers)} B {line.text('B_layout')}"
+        for column, unit, formats in _measured_8700g(line):
+            query = replace(base, formats=formats)
+            yield row(line, f"{formats.a}-{formats.out} {design}", line.measured(column), unit, query, query.macs)
 
     return collect(lines, read)
+
+
+def _measured_8700g(line: Line) -> Iterator[tuple[str, str, Formats]]:
+    """Columns with unit and formats: one column for the formats of "dtype", or columns such as i16_i32_GOPS."""
+    if "dtype" in line.cells:
+        column, unit = ("avg_us", "us") if "avg_us" in line.cells else ("GFLOPS", "GFLOPS")
+        yield column, unit, formats_of(line, "dtype")
+        return
+    for column in line.cells:
+        named = re.fullmatch(r"(?!derived)(\w+)_(\w+)_(GOPS|GFLOPS)", column)
+        if named and line.optional(column):
+            operand = format_of(line, column, named[1])
+            yield column, named[3], Formats(operand, operand, format_of(line, column, named[2]))
 
 
 # How mlir-air's registry makes C, as variants of its stack.

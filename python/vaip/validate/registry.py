@@ -51,13 +51,13 @@ TABLES = {
     "gemm_8700g_whole_array": Table(
         "8700G, GEMM on the whole array",
         _columns("platform clk_GHz dtype M K N rows cols m k n C_buffers B_layout avg_us"),
-        gemm_tables.whole_array_8700g,
+        gemm_tables.gemm_8700g,
     ),
     "gemm_8700g_tile_sweep": Table(
-        "8700G, GEMM tile sweep", _columns("dtype M K N m/k/n C_buf B_layout GFLOPS"), gemm_tables.tile_sweep_8700g
+        "8700G, GEMM tile sweep", _columns("dtype M K N m/k/n C_buf B_layout GFLOPS"), gemm_tables.gemm_8700g
     ),
     "gemm_8700g_int16_same_sitting": Table(
-        "8700G, GEMM formats side by side", _columns("M K N m"), gemm_tables.int16_8700g
+        "8700G, GEMM formats side by side", _columns("M K N m"), gemm_tables.gemm_8700g
     ),
     "gemm_mlir_air_npu2": Table("mlir-air, GEMM", _columns("C_dtype method M K N GFLOPS"), gemm_tables.mlir_air),
     "gemv_mlir_air_npu2": Table("mlir-air, GEMV", _columns("M K us"), gemm_tables.gemv_mlir_air),
