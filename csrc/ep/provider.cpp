@@ -124,6 +124,7 @@ void Provider::configure(const OrtSessionOptions& session_options) {
   const ProviderOptions options = read_options(session_options);
   if (!options.session_tag.empty()) SessionRegistry::instance().tag(record_->id(), options.session_tag);
   config_ = partition::resolve_config(options.entries);
+  for (const std::string& warning : config_.warnings) logger_.warning("VitisAIEP: " + warning);
   target_ = std::make_shared<const Target>(make_target(config_));
   if (options.make_ep_context) {
     fail(ErrorKind::unsupported,

@@ -1,54 +1,20 @@
 #include "partition/amd_sections.h"
 
 #include <algorithm>
-#include <array>
 #include <limits>
 #include <map>
-#include <set>
 #include <vector>
 
 #include "base/error.h"
 #include "base/json_schema.h"
 #include "base/nearest.h"
+#include "partition/amd_fields.h"
+#include "partition/amd_plugins.h"
 
 namespace vaip::partition {
 namespace {
 
 using json::Value;
-
-// The plug-ins that put quantized layers on the device: the CNN compiler, dynamic dispatch, the LLM and Whisper passes
-// and the BF16 compiler, which takes quantized models too. All others (init, graph clean-up) only prepare.
-constexpr std::array<const char*, 10> kOffloadingPlugins = {"vaip-pass_level1_dpu", "vaip-pass_level1_dd",
-                                                            "vaip-pass_dd_",        "vaip-pass_matmul_nbits",
-                                                            "vaip-pass_mladf_mlp",  "vaip-pass_ssmlp",
-                                                            "vaip-pass_norm_k",     "vaip-pass_vaiml",
-                                                            "vaip-pass_gemm_asr",   "vaip-pass_fuse_device_subgraph"};
-// vaip-pass_py_ext runs rules of a Python module; these modules offload.
-constexpr std::array<const char*, 7> kOffloadingModules = {
-    "voe.passes.fuse_GEMM",          "voe.passes.fuse_MATMUL",      "voe.passes.fuse_QDQ_MATMUL", "voe.passes.fuse_DPU",
-    "voe.passes.fuse_MATMULINTEGER", "voe.passes.fuse_MATMULNBITS", "voe.passes.dynamic_dispatch"};
-
-bool starts_with(const std::string& text, const std::string& prefix) {
-  return text.compare(0, prefix.size(), prefix) == 0;
-}
-
-std::string string_member(const Value& object, const char* name) {
-  const Value* found = member(object, name);
-  return found != nullptr && found->is_string() ? found->get<std::string>() : "";
-}
-
-bool offloads(const Value& pass) {
-  const std::string plugin = string_member(pass, "plugin");
-  const auto matches = [](const std::string& text) {
-    return [&text](const char* prefix) { return starts_with(text, prefix); };
-  };
-  if (plugin == "vaip-pass_py_ext") {
-    const Value* rules = member(pass, "py_ext");
-    const std::string module = rules == nullptr ? "" : string_member(*rules, "module_name");
-    return std::any_of(kOffloadingModules.begin(), kOffloadingModules.end(), matches(module));
-  }
-  return std::any_of(kOffloadingPlugins.begin(), kOffloadingPlugins.end(), matches(plugin));
-}
 
 bool enabled(const Value& pass) {
   const Value* disabled = member(pass, "disabled");
@@ -95,14 +61,14 @@ std::vector<std::string> names_of(const Value& list) {
 }
 
 struct Selection {
-  std::vector<const Value*> passes;
+  std::vector<std::size_t> passes;  // their places in the file
   const Value* target = nullptr;
   std::string target_pointer;
 };
 
 Selection all_passes(const Value& passes) {
   Selection out;
-  for (const Value& pass : passes) out.passes.push_back(&pass);
+  for (std::size_t i = 0; i < passes.size(); ++i) out.passes.push_back(i);
   return out;
 }
 
@@ -131,20 +97,12 @@ Selection select(const Value& passes, const Value& targets, const std::string& n
           source, json::child(out.target_pointer + "/pass", i),
           "Pass not found: " + wanted + "; valid passes are: " + join(pass_names) + did_you_mean(wanted, pass_names));
     }
-    out.passes.push_back(&passes[static_cast<std::size_t>(pass - pass_names.begin())]);
+    out.passes.push_back(static_cast<std::size_t>(pass - pass_names.begin()));
   }
   return out;
 }
 
 }  // namespace
-
-const Value* member(const Value& object, const std::string& name) {
-  if (const auto exact = object.find(name); exact != object.end()) return &*exact;
-  for (auto item = object.begin(); item != object.end(); ++item) {
-    if (name_distance(item.key(), name) == 0) return &item.value();
-  }
-  return nullptr;
-}
 
 AmdSections read_amd_sections(const Document& document, const std::string& target, const Value& target_opts,
                               const Document& defaults) {
@@ -166,15 +124,19 @@ AmdSections read_amd_sections(const Document& document, const std::string& targe
   const Selection selection = out.target.empty() || compiler
                                   ? all_passes(passes)
                                   : select(passes, targets, out.target, origin, document.source);
-  out.passes_in_use = (own_passes ? document.source : defaults.source) + ": " +
-                      (selection.target == nullptr ? "/passes" : selection.target_pointer + "/pass");
+  const std::string& source = own_passes ? document.source : defaults.source;
+  out.passes_in_use = source + ": " + (selection.target == nullptr ? "/passes" : selection.target_pointer + "/pass");
 
   read_vaiml(file, out);  // files that consist of a vaiml_config only (Whisper's)
-  for (const Value* pass : selection.passes) {
-    if (!enabled(*pass)) continue;
-    out.quantized_pass = out.quantized_pass || offloads(*pass);
-    if (const Value* parameters = member(*pass, "pass_dpu_param")) read_thresholds(*parameters, out);
-    if (const Value* settings = member(*pass, "vaiml_config")) read_vaiml(*settings, out);
+  for (const std::size_t index : selection.passes) {
+    const Value& pass = passes[index];
+    if (!enabled(pass)) continue;
+    if (const std::string complaint = unknown_plugin(pass); !complaint.empty()) {
+      out.warnings.push_back(source + ": " + json::child("/passes", index) + "/plugin: " + complaint);
+    }
+    out.quantized_pass = out.quantized_pass || offloads(pass);
+    if (const Value* parameters = member(pass, "pass_dpu_param")) read_thresholds(*parameters, out);
+    if (const Value* settings = member(pass, "vaiml_config")) read_vaiml(*settings, out);
   }
   if (selection.target != nullptr) {
     if (const Value* options = member(*selection.target, "target_opts")) read_thresholds(*options, out);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/json.h"
 
@@ -17,6 +18,7 @@ struct AmdSections {
   std::string xclbin, xclbin_origin;
   std::string vaiml_device;  // "" or a device's name
   std::optional<std::int64_t> minimum_num_of_conv, dpu_subgraph_num;
+  std::vector<std::string> warnings;  // of what was accepted and is hardly meant: file and JSON pointer, what, why
 };
 
 // A configuration document with the name that errors use for it.
@@ -30,8 +32,5 @@ struct Document {
 // file has none.
 AmdSections read_amd_sections(const Document& document, const std::string& target, const json::Value& target_opts,
                               const Document& defaults);
-
-// The member of an object whatever its spelling: snake_case, lowerCamelCase. nullptr when absent.
-const json::Value* member(const json::Value& object, const std::string& name);
 
 }  // namespace vaip::partition

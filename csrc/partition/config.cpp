@@ -97,6 +97,7 @@ Config build(const Settings& all, const AmdSections& amd, const std::string& sou
   const Reader settings(all);
   Config config;
   config.source = source;
+  config.warnings = amd.warnings;
   config.target = amd.target;
   config.quantized_pass = amd.quantized_pass;
   config.passes_in_use = amd.passes_in_use;

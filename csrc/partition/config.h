@@ -29,6 +29,7 @@ struct NodeSelector {  // empty: matches nothing
 
 struct Config {
   std::string source = "built-in defaults";  // the file that it was read from; named in errors
+  std::vector<std::string> warnings;         // of what is accepted there and hardly meant
 
   // AMD's part, interpreted
   std::string target;          // the chosen entry of `targets`

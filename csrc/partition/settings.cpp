@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/json_schema.h"
 #include "base/nearest.h"
+#include "partition/amd_fields.h"
 #include "partition/config.h"
 
 namespace vaip::partition {

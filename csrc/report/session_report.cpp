@@ -118,6 +118,7 @@ SessionReport start_report(const frontend::OnnxGraph& graph, const partition::Pa
   report.overrides = config.device_overrides;
   for (const auto& [path, value] : config.stack_overrides) report.overrides["stack." + path] = value;
   report.config_source = config.source;
+  report.warnings = config.warnings;
   report.clock_ghz = device->clock_ghz;
   for (const frontend::Node& node : graph.nodes) {
     report.nodes.push_back({node.name, node.op_type, node.domain, node.inputs, node.outputs, true, ""});
@@ -141,6 +142,7 @@ std::string to_json(const SessionReport& report) {
       {"device", report.device},
       {"stack", report.stack},
       {"config", report.config_source},
+      {"warnings", report.warnings},
       {"overrides", overrides_json(report.overrides)},
       {"clock_ghz", report.clock_ghz},
       {"latency_ms", totals.latency_us / 1e3},

@@ -255,6 +255,30 @@ TEST(which_passes_offload) {
   CHECK_EQ(checked.passes_in_use, kData + "amd_targets.json: /targets/2/pass");
 }
 
+TEST(unknown_plugins_are_warned_of) {
+  const std::string text = R"({"passes": [
+      {"name": "init", "plugin": "vaip-pass_init"},
+      {"name": "fuse_DPU", "plugin": "vaip-pass_level1_dup"},
+      {"name": "next", "plugin": "vaip-pass_level1_dpu2"},
+      {"name": "off", "plugin": "vaip-pass_off", "disabled": true},
+      {"name": "merge", "plugin": "vaip-pass_dd_merge_of_some_release"},
+      {"name": "rules", "plugin": "vaip-pass_py_ext", "pyExt": {"moduleName": "voe.passes.fuse_NMS"}}],
+    "targets": [{"name": "T", "pass": ["init", "merge"]}, {"name": "U", "pass": ["init", "fuse_DPU"]}]})";
+  const Config all = load_text(text);
+  CHECK_EQ(all.warnings.size(), std::size_t{2});
+  CHECK_EQ(all.warnings[0], all.source +
+                                ": /passes/1/plugin: unknown plug-in \"vaip-pass_level1_dup\" of pass \"fuse_DPU\", "
+                                "which has no effect; did you mean \"vaip-pass_level1_dpu\"?");
+  CHECK(all.warnings[1].find("of pass \"next\", which by its name counts as one that offloads") != std::string::npos);
+  CHECK(all.quantized_pass);
+  CHECK(load_text(text, "T").warnings.empty());  // not among its passes
+  const Config misspelt = load_text(text, "U");
+  CHECK_EQ(misspelt.warnings.size(), std::size_t{1});
+  CHECK(!misspelt.quantized_pass);
+  for (const char* name : {"amd_cnn.json", "amd_targets.json"}) CHECK(load_config(kData + name).warnings.empty());
+  CHECK(resolve_config({}).warnings.empty());
+}
+
 TEST(targets) {
   const std::string path = kData + "amd_targets.json";
   CHECK_THROWS(

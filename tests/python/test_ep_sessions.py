@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -302,6 +303,19 @@ def test_fallback_warn_names_the_nodes(capfd: pytest.CaptureFixture[str]) -> Non
     message = capfd.readouterr().err
     assert "Hardmax `the_hardmax`: " in message
     assert message.count("the_hardmax") == 1
+
+
+@pytest.mark.usefixtures("_warnings_logged")
+def test_an_unknown_plugin_is_warned_of(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "config.json"
+    passes = [{"name": "fuse_DPU", "plugin": "vaip-pass_level1_dpu"}, {"name": "odd", "plugin": "vaip-pass_lvl1_dpu"}]
+    file.write_text(json.dumps({"passes": passes}))
+    session = session_of(network().build(), [(EP_NAME, {"config_file": str(file)}), CPU])
+    assert claimed_nodes(session)
+    (warning,) = newest_report()["warnings"]
+    assert warning.startswith(f'{file}: /passes/1/plugin: unknown plug-in "vaip-pass_lvl1_dpu" of pass "odd"')
+    assert capfd.readouterr().err.count(warning) == 1
+    assert "Warning: " in str(vaip.reports()[-1])
 
 
 @pytest.mark.usefixtures("_warnings_logged")

@@ -24,7 +24,7 @@ from vaip.cli.common import (
     what_if,
 )
 from vaip.report import Report
-from vaip.report.render import partition_line, unclaimed_table
+from vaip.report.render import partition_line, unclaimed_table, warnings
 from vaip.sessions import NpuSession
 
 
@@ -52,13 +52,25 @@ def partition(
         session = NpuSession(model, device=device, config=config, options=provider_options)
         report = session.report()
     values = report.to_dict() | {"model": str(model)}
-    shown = ("model", "device", "config", "overrides", "nodes", "operators", "subgraphs", "clusters", "unclaimed")
+    shown = (
+        "model",
+        "device",
+        "config",
+        "warnings",
+        "overrides",
+        "nodes",
+        "operators",
+        "subgraphs",
+        "clusters",
+        "unclaimed",
+    )
     output.result({key: values[key] for key in shown}, _shown(report))
 
 
 def _shown(report: Report) -> RenderableType:
     parts: list[RenderableType] = [
         *what_if(report.details.get("overrides", {})),
+        *warnings(report),
         Text(f"{report.device}: {partition_line(report)}"),
         _operators(report),
     ]

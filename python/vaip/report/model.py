@@ -182,6 +182,7 @@ class Report(_Document):
     session_id: int = 0
     stack: str = ""
     config: str = ""  # the file that it came from
+    warnings: list[str] = field(default_factory=list)  # of the configuration: accepted and hardly meant
     details: JsonObject = field(default_factory=dict)
 
     @classmethod

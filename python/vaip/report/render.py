@@ -27,12 +27,16 @@ def to_text(renderable: RenderableType) -> str:
 
 
 def report(record: Report) -> RenderableType:
-    parts: list[RenderableType] = [_summary(record)]
+    parts: list[RenderableType] = [_summary(record), *warnings(record)]
     if record.layers:
         parts += [bounds_table(record.layers), layers_table(record.layers)]
     if record.unclaimed:
         parts.append(unclaimed_table(record.unclaimed))
     return Group(*parts)
+
+
+def warnings(record: Report) -> list[RenderableType]:
+    return [Text(f"Warning: {warning}", style="yellow") for warning in record.warnings]
 
 
 def timing(record: Timing) -> RenderableType:
