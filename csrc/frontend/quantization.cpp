@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "frontend/constants.h"
+#include "frontend/integer_operators.h"
 #include "frontend/node_access.h"
 
 namespace vaip::frontend {
@@ -25,9 +26,40 @@ constexpr std::array<RoleRow, 3> kRoles = {{
     {Role::bias, {DType::s32, DType::u8, DType::s8, DType::u16, DType::s16}},
 }};
 
-bool is_well_formed(const Node& node, const char* op_type) {
-  return node.op_type == op_type && (node.domain.empty() || node.domain == "com.microsoft") && has_input(node, 0) &&
-         has_input(node, 1) && !node.outputs.empty() && !node.outputs[0].empty();
+// The names of one pair of operators, and the axis of per-channel parameters where the node names none.
+struct Spelling {
+  const char *domain, *quantize, *dequantize;
+  std::int64_t axis;
+};
+constexpr std::array<Spelling, 4> kSpellings = {{
+    {"", "QuantizeLinear", "DequantizeLinear", 1},
+    {"com.microsoft", "QuantizeLinear", "DequantizeLinear", 1},
+    {"com.amd.quark", "ExtendedQuantizeLinear", "ExtendedDequantizeLinear", 0},
+    {"com.vai.quantize", "VitisQuantizeLinear", "VitisDequantizeLinear", 0},
+}};
+
+const Spelling* spelling(const Node& node) {
+  const auto found = std::find_if(kSpellings.begin(), kSpellings.end(), [&node](const Spelling& s) {
+    return node.domain == s.domain && (node.op_type == s.quantize || node.op_type == s.dequantize);
+  });
+  return found == kSpellings.end() ? nullptr : &*found;
+}
+
+bool is_well_formed(const Node& node) {
+  return has_input(node, 0) && has_input(node, 1) && !node.outputs.empty() && !node.outputs[0].empty();
+}
+
+// The element type of an integer tensor, as far as the graph tells; undefined where it does not.
+DType type_of(const GraphIndex& index, const std::string& tensor) {
+  if (const TensorData* constant = index.constant(tensor)) return constant->dtype;
+  const TensorInfo* info = index.info(tensor);
+  if (info && info->dtype != DType::undefined) return info->dtype;
+  const auto producer = index.producer(tensor);
+  if (!producer) return DType::undefined;
+  const Node& node = index.node(*producer);
+  if (is_quantize(node)) return read_quantization(index, node).dtype;
+  if (moves_elements(node)) return type_of(index, node.inputs[0]);
+  return DType::undefined;
 }
 
 const TensorData& constant_input(const GraphIndex& index, const Node& node, std::size_t input, const char* what) {
@@ -52,19 +84,14 @@ std::vector<float> read_scale(const GraphIndex& index, const Node& node, std::si
 }
 
 // The element type that a Q or DQ without zero point works on.
-DType implied_type(const GraphIndex& index, const Node& node, std::optional<std::size_t> rank) {
+DType implied_type(const GraphIndex& index, const Node& node) {
   if (is_quantize(node)) {
     const std::int64_t named = attribute(node, "output_dtype", std::int64_t{0});
     return named == 0 ? DType::u8 : ir::from_onnx(static_cast<int>(named));
   }
-  const std::string& tensor = node.inputs[0];
-  if (const TensorData* constant = index.constant(tensor)) return constant->dtype;
-  const TensorInfo* info = index.info(tensor);
-  if (info && info->dtype != DType::undefined) return info->dtype;
-  const auto producer = index.producer(tensor);
-  if (producer && is_quantize(index.node(*producer)))
-    return read_quantization(index, index.node(*producer), rank).dtype;
-  decline(node, "has no zero point, and the type of `", tensor, "` is not known");
+  const DType dtype = type_of(index, node.inputs[0]);
+  if (dtype != DType::undefined) return dtype;
+  decline(node, "has no zero point, and the type of `", node.inputs[0], "` is not known");
 }
 
 std::vector<std::int32_t> read_zero_point(const GraphIndex& index, const Node& node, std::size_t input,
@@ -82,20 +109,35 @@ std::vector<std::int32_t> read_zero_point(const GraphIndex& index, const Node& n
   return std::vector<std::int32_t>(wide.begin(), wide.end());
 }
 
-bool is_qlinear(const Node& node) {
-  return node.domain.empty() && (node.op_type == "QLinearConv" || node.op_type == "QLinearMatMul") &&
-         node.inputs.size() >= 8;
-}
+// What the first reader that says anything says of the tensor. A reader that is not supported says nothing.
+std::optional<Quantization> as_read(const GraphIndex& index, const std::string& tensor,
+                                    std::optional<std::size_t> rank);
 
-// What a reader says of the tensor. A reader that is not supported says nothing.
 std::optional<Quantization> as_read_by(const GraphIndex& index, const Node& node, const std::string& tensor,
-                                       std::size_t rank) {
+                                       std::optional<std::size_t> rank) {
   try {
     if (is_dequantize(node) && node.inputs[0] == tensor) return read_quantization(index, node, rank);
-    if (is_qlinear(node) && node.inputs[0] == tensor) return read_parameters(index, node, 1, 2, 0);
-    if (is_qlinear(node) && node.inputs[3] == tensor) return read_parameters(index, node, 4, 5, 0);
+    if (const auto inputs = qlinear_inputs(node)) {
+      for (const std::size_t input : inputs->tensors) {
+        if (has_input(node, input) && node.inputs[input] == tensor)
+          return read_parameters(index, node, tensor, input + 1, 0);
+      }
+    }
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::unsupported) throw;
+  }
+  if (moves_elements(node) && node.inputs[0] == tensor) {
+    for (const std::string& output : node.outputs) {
+      if (auto found = as_read(index, output, std::nullopt)) return found;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Quantization> as_read(const GraphIndex& index, const std::string& tensor,
+                                    std::optional<std::size_t> rank) {
+  for (const std::size_t consumer : index.consumers(tensor)) {
+    if (auto found = as_read_by(index, index.node(consumer), tensor, rank)) return found;
   }
   return std::nullopt;
 }
@@ -108,8 +150,16 @@ void store(std::byte* out, std::size_t i, std::int64_t value) {
 
 }  // namespace
 
-bool is_quantize(const Node& node) { return is_well_formed(node, "QuantizeLinear"); }
-bool is_dequantize(const Node& node) { return is_well_formed(node, "DequantizeLinear"); }
+bool is_quantize_operator(const Node& node) {
+  const Spelling* found = spelling(node);
+  return found && node.op_type == found->quantize;
+}
+bool is_dequantize_operator(const Node& node) {
+  const Spelling* found = spelling(node);
+  return found && node.op_type == found->dequantize;
+}
+bool is_quantize(const Node& node) { return is_quantize_operator(node) && is_well_formed(node); }
+bool is_dequantize(const Node& node) { return is_dequantize_operator(node) && is_well_formed(node); }
 
 bool allowed(Role role, DType dtype) {
   const auto row = std::find_if(kRoles.begin(), kRoles.end(), [role](const RoleRow& r) { return r.role == role; });
@@ -144,13 +194,13 @@ Quantization read_quantization(const GraphIndex& index, const Node& node, std::o
       reject(node, "output_dtype contradicts the type of the zero point, ", ir::name(result.dtype));
     }
   } else {
-    result.dtype = implied_type(index, node, rank);
+    result.dtype = implied_type(index, node);
     result.params.zero_point.assign(count, 0);
     if (!ir::is_integer(result.dtype))
       decline(node, "quantizes to ", ir::name(result.dtype), ", which is not supported");
   }
   if (count > 1 && rank) {
-    const std::int64_t axis = attribute(node, "axis", std::int64_t{1});
+    const std::int64_t axis = attribute(node, "axis", spelling(node)->axis);
     const auto signed_rank = static_cast<std::int64_t>(*rank);
     if (axis < -signed_rank || axis >= signed_rank) reject(node, "axis ", axis, " is outside a tensor of rank ", *rank);
     result.params.axis = static_cast<int>(axis < 0 ? axis + signed_rank : axis);
@@ -158,25 +208,36 @@ Quantization read_quantization(const GraphIndex& index, const Node& node, std::o
   return result;
 }
 
-Quantization read_parameters(const GraphIndex& index, const Node& node, std::size_t scale, std::size_t zero_point,
+Quantization read_parameters(const GraphIndex& index, const Node& node, const std::string& tensor, std::size_t scale,
                              std::size_t axis) {
   Quantization result;
   result.params.scale = read_scale(index, node, scale);
-  result.params.zero_point = read_zero_point(index, node, zero_point, result.params.scale.size(), result.dtype);
+  const std::size_t count = result.params.scale.size();
+  if (has_input(node, scale + 1)) {
+    result.params.zero_point = read_zero_point(index, node, scale + 1, count, result.dtype);
+  } else {
+    if (node.domain.empty()) reject(node, "input ", scale + 1, " is missing");  // com.microsoft's are optional
+    result.params.zero_point.assign(count, 0);
+    result.dtype = type_of(index, tensor);
+    if (!ir::is_integer(result.dtype))
+      decline(node, "`", tensor, "` has no zero point, and is not known to be of an integer type");
+  }
   result.params.axis = result.params.per_tensor() ? 0 : static_cast<int>(axis);
   return result;
 }
 
-std::optional<Quantization> tensor_quantization(const GraphIndex& index, const std::string& tensor, std::size_t rank) {
+std::optional<Quantization> tensor_quantization(const GraphIndex& index, const std::string& tensor,
+                                                std::optional<std::size_t> rank) {
   if (const auto producer = index.producer(tensor)) {
     const Node& node = index.node(*producer);
     if (is_quantize(node)) return read_quantization(index, node, rank);
-    if (is_qlinear(node)) return read_parameters(index, node, 6, 7, 0);
+    if (const auto inputs = qlinear_inputs(node); inputs && has_input(node, inputs->output_scale))
+      return read_parameters(index, node, tensor, inputs->output_scale, 0);
+    if (moves_elements(node) && !index.constant(node.inputs[0])) {
+      if (auto source = tensor_quantization(index, node.inputs[0])) return source;
+    }
   }
-  for (const std::size_t consumer : index.consumers(tensor)) {
-    if (auto found = as_read_by(index, index.node(consumer), tensor, rank)) return found;
-  }
-  return std::nullopt;
+  return as_read(index, tensor, rank);
 }
 
 TensorData quantize_constant(const TensorData& tensor, const Quantization& quantization, const std::string& what) {

@@ -8,7 +8,11 @@
 
 namespace vaip::frontend {
 
-// QuantizeLinear and DequantizeLinear of ai.onnx or com.microsoft that have an input, a scale and an output.
+// QuantizeLinear and DequantizeLinear under all their names: those of ai.onnx and com.microsoft, ExtendedQuantizeLinear
+// of com.amd.quark and VitisQuantizeLinear of com.vai.quantize, with their counterparts.
+bool is_quantize_operator(const Node& node);
+bool is_dequantize_operator(const Node& node);
+// The same, and the node has an input, a scale and an output.
 bool is_quantize(const Node& node);
 bool is_dequantize(const Node& node);
 
@@ -28,13 +32,16 @@ struct Quantization {
 // axis of per-channel parameters checked and positive.
 Quantization read_quantization(const GraphIndex& index, const Node& node,
                                std::optional<std::size_t> rank = std::nullopt);
-// The same for operators that list scale and zero point among their inputs (QLinearConv, QLinearMatMul).
-Quantization read_parameters(const GraphIndex& index, const Node& node, std::size_t scale, std::size_t zero_point,
+// The same for operators that list scale and zero point among their inputs, see qlinear_inputs(): `scale` is the input
+// that holds the scale of `tensor`, the zero point follows it. Without a zero point it is 0, of the tensor's type.
+Quantization read_parameters(const GraphIndex& index, const Node& node, const std::string& tensor, std::size_t scale,
                              std::size_t axis);
 
-// The parameters of an integer tensor that is no constant: those of its producer, else of its first reader. Every
-// reader has to agree with them, because a value has one meaning. nullopt: nothing in the graph tells.
-std::optional<Quantization> tensor_quantization(const GraphIndex& index, const std::string& tensor, std::size_t rank);
+// The parameters of an integer tensor that is no constant: those of its producer, else of its first reader. Operators
+// that move integers are looked through. Every reader has to agree with them, because a value has one meaning. nullopt:
+// nothing in the graph tells.
+std::optional<Quantization> tensor_quantization(const GraphIndex& index, const std::string& tensor,
+                                                std::optional<std::size_t> rank = std::nullopt);
 
 // A float constant quantized by ONNX's rule: saturate(round_half_even(x / scale) + zero_point), in float32.
 TensorData quantize_constant(const TensorData& tensor, const Quantization& quantization, const std::string& what);

@@ -46,20 +46,28 @@ Rule find_rule(const Node& node) {
                                                                    {"Upsample", rules::upsample},
                                                                    {"DynamicQuantizeLinear", rules::dynamic_quantize},
                                                                    {"MatMulInteger", rules::integer_product},
-                                                                   {"ConvInteger", rules::integer_product},
-                                                                   {"QuantizeLinear", rules::quantize},
-                                                                   {"DequantizeLinear", rules::dequantize}};
+                                                                   {"ConvInteger", rules::integer_product}};
   static const std::unordered_map<std::string_view, Rule> contrib = {
       {"DynamicQuantizeMatMul", rules::dynamic_quantize_matmul},
       {"MatMulIntegerToFloat", rules::dynamic_quantize_matmul},
-      {"MatMulNBits", rules::matmul_nbits}};
-  if (const auto found = contrib.find(node.op_type); node.domain == "com.microsoft" && found != contrib.end())
-    return found->second;
-  const auto found = table.find(node.op_type);
-  const bool quantization =
-      found != table.end() && (found->second == rules::quantize || found->second == rules::dequantize);
-  if (found != table.end() && (node.domain.empty() || (quantization && node.domain == "com.microsoft")))
-    return found->second;
+      {"MatMulNBits", rules::matmul_nbits},
+      {"QGemm", rules::qgemm},
+      {"QLinearAdd", rules::qlinear_arithmetic},
+      {"QLinearMul", rules::qlinear_arithmetic},
+      {"QLinearSigmoid", rules::qlinear_activation},
+      {"QLinearLeakyRelu", rules::qlinear_activation},
+      {"QLinearAveragePool", rules::qlinear_average_pool},
+      {"QLinearGlobalAveragePool", rules::qlinear_global_average_pool},
+      {"QLinearReduceMean", rules::qlinear_reduce_mean},
+      {"QLinearSoftmax", rules::qlinear_softmax},
+      {"QLinearConcat", rules::qlinear_concat}};
+  if (is_quantize_operator(node)) return rules::quantize;
+  if (is_dequantize_operator(node)) return rules::dequantize;
+  if (node.domain.empty() || node.domain == "com.microsoft") {
+    const auto& operators = node.domain.empty() ? table : contrib;
+    const auto found = operators.find(node.op_type);
+    if (found != operators.end()) return found->second;
+  }
   return is_activation(node) ? rules::activation : nullptr;
 }
 

@@ -13,12 +13,21 @@ Rule find_rule(const Node& node);
 
 namespace rules {
 
-// products: rules_product.cpp, QLinear forms: rules_qlinear.cpp
+// products: rules_product.cpp
 void conv(UnitBuilder& unit);
 void gemm(UnitBuilder& unit);
 void matmul(UnitBuilder& unit);
+// QLinear forms: rules_qlinear_product.cpp, rules_qlinear.cpp
 void qlinear_conv(UnitBuilder& unit);
 void qlinear_matmul(UnitBuilder& unit);
+void qgemm(UnitBuilder& unit);
+void qlinear_arithmetic(UnitBuilder& unit);
+void qlinear_activation(UnitBuilder& unit);
+void qlinear_average_pool(UnitBuilder& unit);
+void qlinear_global_average_pool(UnitBuilder& unit);
+void qlinear_reduce_mean(UnitBuilder& unit);
+void qlinear_softmax(UnitBuilder& unit);
+void qlinear_concat(UnitBuilder& unit);
 // element-wise: rules_elementwise.cpp
 void arithmetic(UnitBuilder& unit);
 void activation(UnitBuilder& unit);
@@ -65,6 +74,13 @@ struct Window {
 Window read_window(const Node& node, const ir::Shape& default_kernel);
 
 ir::ConvAttrs read_conv(const UnitBuilder& unit, const ir::Value& x, const ir::Value& weight);
+ir::PoolAttrs read_pool(const Node& node, ir::PoolAttrs::Op op);
+void check_pool_rank(const UnitBuilder& unit, const ir::Value& x);
+
+// The integer tensor at `input`, its scale and zero point behind it; a constant's may vary along `channel_axis`.
+ir::Value add_qlinear_tensor(UnitBuilder& unit, std::size_t input, std::size_t channel_axis = 0);
+// What the node says of its output.
+Quantization qlinear_output(const UnitBuilder& unit);
 
 }  // namespace rules
 }  // namespace vaip::frontend

@@ -10,6 +10,20 @@ std::vector<std::int64_t> integers(UnitBuilder& unit, const char* name, std::siz
   return attribute(unit.node(), name, std::vector<std::int64_t>{});
 }
 
+double real_fill(UnitBuilder& unit) {
+  const auto value = unit.constant_reals(2, "constant_value");
+  if (value && value->size() != 1) reject(unit.node(), "constant_value is not a scalar");
+  return value ? (*value)[0] : attribute(unit.node(), "value", 0.0F);
+}
+
+// Between integers the constant is one, too: this is the number that it stands for.
+double integer_fill(UnitBuilder& unit, const ir::QuantParams& quantization) {
+  const std::vector<std::int64_t> value =
+      unit.constant_integers(2, "constant_value").value_or(std::vector<std::int64_t>{0});
+  if (value.size() != 1) reject(unit.node(), "constant_value is not a scalar");
+  return static_cast<double>(value[0] - quantization.zero_point[0]) * quantization.scale[0];
+}
+
 void finish_reshape(UnitBuilder& unit, ir::ReshapeAttrs::Op op, std::vector<std::int64_t> spec,
                     bool allow_zero = false) {
   ir::ReshapeAttrs attrs;
@@ -46,13 +60,9 @@ void pad(UnitBuilder& unit) {
   } else {
     reject(node, "mode is '", mode, "'");
   }
-  unit.add_activation(0);
+  const ir::Value x = unit.add_activation(0);
   attrs.pads = integers(unit, "pads", 1);
-  attrs.value = attribute(node, "value", 0.0F);
-  if (const auto value = unit.constant_reals(2, "constant_value")) {
-    if (value->size() != 1) reject(node, "constant_value is not a scalar");
-    attrs.value = (*value)[0];
-  }
+  attrs.value = unit.on_integers() ? integer_fill(unit, *x.quant) : real_fill(unit);
   if (const auto axes = unit.constant_integers(3, "axes")) attrs.axes = *axes;
   unit.finish(std::move(attrs));
 }

@@ -1,80 +1,103 @@
-// The operators that list scales and zero points among their inputs instead of standing between Q and DQ.
+// Operators that list scales and zero points among their inputs instead of standing between Q and DQ: all but the
+// products. com.microsoft's are those that onnxruntime's quantizer writes in its QOperator format.
+#include "frontend/integer_operators.h"
 #include "frontend/rules.h"
 
 namespace vaip::frontend::rules {
-namespace {
 
-void check_inputs(const UnitBuilder& unit) {
-  for (std::size_t i = 0; i < 8; ++i) {
-    if (!has_input(unit.node(), i)) reject(unit.node(), "input ", i, " is missing");
-  }
-}
-
-void check_weight(const UnitBuilder& unit, const ir::Value& weight) {
-  if (!weight.constant) unit.decline("weight `", weight.name, "` is not constant");
-  if (!allowed(Role::weight, weight.dtype)) {
-    unit.decline("weight `", weight.name, "` is ", ir::name(weight.dtype), " (supported: ", allowed_types(Role::weight),
-                 ")");
-  }
-  if (!weight.quant->per_tensor()) {
-    const std::int64_t channels = weight.shape[static_cast<std::size_t>(weight.quant->axis)];
-    if (channels != static_cast<std::int64_t>(weight.quant->scale.size())) {
-      reject(unit.node(), "weight `", weight.name, "` has ", weight.quant->scale.size(), " scales for ", channels,
-             " channels");
-    }
-  }
-}
-
-ir::Value add_tensor(UnitBuilder& unit, std::size_t input, std::size_t channel_axis) {
-  const Quantization quantization = read_parameters(unit.index(), unit.node(), input + 1, input + 2, channel_axis);
+ir::Value add_qlinear_tensor(UnitBuilder& unit, std::size_t input, std::size_t channel_axis) {
+  if (!has_input(unit.node(), input)) reject(unit.node(), "input ", input, " is missing");
+  const std::string& name = unit.node().inputs[input];
+  const Quantization quantization = read_parameters(unit.index(), unit.node(), name, input + 1, channel_axis);
   if (!allowed(Role::activation, quantization.dtype)) {
-    unit.decline("`", unit.node().inputs[input], "` is ", ir::name(quantization.dtype),
-                 " (supported: ", allowed_types(Role::activation), ")");
+    unit.decline("`", name, "` is ", ir::name(quantization.dtype), " (supported: ", allowed_types(Role::activation),
+                 ")");
   }
   return unit.add_integer_tensor(input, quantization);
 }
 
-std::size_t constant_rank(const UnitBuilder& unit, std::size_t input) {
-  const TensorData* constant = unit.index().constant(unit.node().inputs[input]);
-  return constant ? constant->shape.size() : 0;
+Quantization qlinear_output(const UnitBuilder& unit) {
+  const Node& node = unit.node();
+  return read_parameters(unit.index(), node, node.outputs[0], qlinear_inputs(node)->output_scale, 0);
 }
+
+namespace {
+
+// One computed tensor in, one out.
+ir::Value add_only_tensor(UnitBuilder& unit) {
+  const ir::Value x = add_qlinear_tensor(unit, 0);
+  unit.require_activation();
+  return x;
+}
+
+bool channels_last(const UnitBuilder& unit) { return attribute(unit.node(), "channels_last", std::int64_t{0}) != 0; }
 
 }  // namespace
 
-void qlinear_conv(UnitBuilder& unit) {
-  check_inputs(unit);
-  const ir::Value x = add_tensor(unit, 0, 0);
-  if (x.constant) unit.decline("input `", x.name, "` is a constant");
-  const ir::Value weight = add_tensor(unit, 3, 0);
-  if (weight.constant && weight.shape.empty()) reject(unit.node(), "weight `", weight.name, "` is a scalar");
-  check_weight(unit, weight);
-  if (has_input(unit.node(), 8)) {
-    // The bias is in the accumulator's unit: scale x_scale * w_scale, zero point 0.
-    Quantization bias;
-    bias.dtype = ir::DType::s32;
-    for (const float scale : weight.quant->scale) bias.params.scale.push_back(x.quant->scale[0] * scale);
-    bias.params.zero_point.assign(bias.params.scale.size(), 0);
-    if (!unit.index().constant(unit.node().inputs[8]))
-      unit.decline("bias `", unit.node().inputs[8], "` is not constant");
-    unit.add_integer_tensor(8, bias);
-  } else {
-    unit.add_absent();
-  }
-  unit.finish_quantized(read_conv(unit, x, weight), read_parameters(unit.index(), unit.node(), 6, 7, 0));
+void qlinear_arithmetic(UnitBuilder& unit) {
+  unit.require_per_tensor(add_qlinear_tensor(unit, 0));
+  unit.require_per_tensor(add_qlinear_tensor(unit, 3));
+  unit.require_activation();
+  ir::ArithmeticAttrs attrs;
+  attrs.op = unit.node().op_type == "QLinearMul" ? ir::ArithmeticAttrs::Op::mul : ir::ArithmeticAttrs::Op::add;
+  unit.finish_quantized(attrs, qlinear_output(unit));
 }
 
-void qlinear_matmul(UnitBuilder& unit) {
-  check_inputs(unit);
-  const ir::Value a = add_tensor(unit, 0, 0);
-  unit.require_per_tensor(a);
-  const std::size_t rank = constant_rank(unit, 3);
-  const ir::Value b = add_tensor(unit, 3, rank > 0 ? rank - 1 : 0);
-  if (b.constant && !b.quant->per_tensor() && rank < 2)
-    unit.decline("per-channel parameters of the vector `", b.name, "`");
-  if (b.constant) check_weight(unit, b);
+void qlinear_activation(UnitBuilder& unit) {
+  add_only_tensor(unit);
+  ir::Activation function;
+  if (unit.node().op_type == "QLinearLeakyRelu") {
+    function = {ir::Activation::Kind::leaky_relu, attribute(unit.node(), "alpha", 0.01F), 0.0};
+  } else {
+    function.kind = ir::Activation::Kind::sigmoid;
+  }
+  unit.finish_quantized(ir::ElementwiseAttrs{function}, qlinear_output(unit));
+}
+
+void qlinear_average_pool(UnitBuilder& unit) {
+  if (channels_last(unit)) unit.decline("channels_last pools are not supported; transpose the model to NCHW");
+  check_pool_rank(unit, add_only_tensor(unit));
+  unit.finish_quantized(read_pool(unit.node(), ir::PoolAttrs::Op::average), qlinear_output(unit));
+}
+
+void qlinear_global_average_pool(UnitBuilder& unit) {
+  const ir::Value x = add_only_tensor(unit);
+  ir::ReduceAttrs attrs;
+  attrs.all_from_axis2 = !channels_last(unit);
+  if (channels_last(unit)) {
+    if (x.shape.size() < 3) reject(unit.node(), "an input of rank ", x.shape.size(), " has no spatial dimension");
+    for (std::size_t axis = 1; axis + 1 < x.shape.size(); ++axis) attrs.axes.push_back(static_cast<std::int64_t>(axis));
+  }
+  unit.finish_quantized(std::move(attrs), qlinear_output(unit));
+}
+
+void qlinear_reduce_mean(UnitBuilder& unit) {
+  add_only_tensor(unit);
+  ir::ReduceAttrs attrs;
+  attrs.axes = attribute(unit.node(), "axes", std::vector<std::int64_t>{});
+  attrs.keepdims = attribute(unit.node(), "keepdims", std::int64_t{1}) != 0;
+  unit.finish_quantized(std::move(attrs), qlinear_output(unit));
+}
+
+void qlinear_softmax(UnitBuilder& unit) {
+  add_only_tensor(unit);
+  ir::SoftmaxAttrs attrs;
+  attrs.axis = attribute(unit.node(), "axis", std::int64_t{-1});
+  attrs.flatten_to_2d = attribute(unit.node(), "opset", std::int64_t{13}) < 13;  // of the Softmax that it came from
+  unit.finish_quantized(attrs, qlinear_output(unit));
+}
+
+void qlinear_concat(UnitBuilder& unit) {
+  const Node& node = unit.node();
+  if (!has_attribute(node, "axis")) reject(node, "has no axis");
+  if (node.inputs.size() < 5 || node.inputs.size() % 3 != 2) {
+    reject(node, "has ", node.inputs.size(),
+           " inputs; a scale and a zero point belong to the output and to each tensor");
+  }
+  for (std::size_t input = 2; input < node.inputs.size(); input += 3)
+    unit.require_per_tensor(add_qlinear_tensor(unit, input));
   unit.require_activation();
-  unit.add_absent();
-  unit.finish_quantized(ir::MatMulAttrs{}, read_parameters(unit.index(), unit.node(), 6, 7, 0));
+  unit.finish_quantized(ir::ConcatAttrs{attribute(node, "axis", std::int64_t{0})}, qlinear_output(unit));
 }
 
 }  // namespace vaip::frontend::rules

@@ -17,6 +17,8 @@ std::optional<ir::Shape> zero_pads(const GraphIndex& index, std::size_t i) {
     return std::nullopt;
   }
   if (has_input(node, 2)) {
+    const TensorData* constant = index.constant(node.inputs[2]);
+    if (constant && constant->dtype != ir::DType::f32) return std::nullopt;  // a Pad of integers
     const auto value = constant_reals(index, node.inputs[2]);
     if (!value || value->size() != 1 || (*value)[0] != 0.0) return std::nullopt;
   }
@@ -41,13 +43,11 @@ std::optional<ir::Shape> zero_pads(const GraphIndex& index, std::size_t i) {
 
 }  // namespace
 
-void pool(UnitBuilder& unit) {
-  const Node& node = unit.node();
-  ir::PoolAttrs attrs;
-  attrs.op = node.op_type == "MaxPool" ? ir::PoolAttrs::Op::max : ir::PoolAttrs::Op::average;
-  if (node.outputs.size() > 1 && !node.outputs[1].empty()) unit.decline("the output Indices is not supported");
+ir::PoolAttrs read_pool(const Node& node, ir::PoolAttrs::Op op) {
   if (!has_attribute(node, "kernel_shape")) reject(node, "has no kernel_shape");
   Window window = read_window(node, {});
+  ir::PoolAttrs attrs;
+  attrs.op = op;
   attrs.kernel = std::move(window.kernel);
   attrs.strides = std::move(window.strides);
   attrs.dilations = std::move(window.dilations);
@@ -55,6 +55,20 @@ void pool(UnitBuilder& unit) {
   attrs.auto_pad = window.auto_pad;
   attrs.ceil_mode = attribute(node, "ceil_mode", std::int64_t{0}) != 0;
   attrs.count_include_pad = attribute(node, "count_include_pad", std::int64_t{0}) != 0;
+  return attrs;
+}
+
+void check_pool_rank(const UnitBuilder& unit, const ir::Value& x) {
+  if (x.shape.size() < 3 || x.shape.size() > 5) {
+    unit.decline("an input of rank ", x.shape.size(), "; 1 to 3 spatial dimensions are supported");
+  }
+}
+
+void pool(UnitBuilder& unit) {
+  const Node& node = unit.node();
+  if (node.outputs.size() > 1 && !node.outputs[1].empty()) unit.decline("the output Indices is not supported");
+  ir::PoolAttrs attrs =
+      read_pool(node, node.op_type == "MaxPool" ? ir::PoolAttrs::Op::max : ir::PoolAttrs::Op::average);
 
   const auto producer = has_input(node, 0) ? unit.index().producer(node.inputs[0]) : std::nullopt;
   const bool padded = producer && find_padded_pool(unit.index(), *producer).has_value();
@@ -65,9 +79,7 @@ void pool(UnitBuilder& unit) {
     if (has_input(unit.index().node(*producer), 2)) unit.cover_dequantize(unit.index().node(*producer).inputs[2]);
   }
   const ir::Value x = padded ? unit.add_activation(unit.index().node(*producer).inputs[0]) : unit.add_activation(0);
-  if (x.shape.size() < 3 || x.shape.size() > 5) {
-    unit.decline("an input of rank ", x.shape.size(), "; 1 to 3 spatial dimensions are supported");
-  }
+  check_pool_rank(unit, x);
   unit.finish(std::move(attrs));
 }
 

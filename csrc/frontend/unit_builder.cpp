@@ -5,6 +5,7 @@
 
 #include "frontend/activations.h"
 #include "frontend/constants.h"
+#include "frontend/integer_operators.h"
 
 namespace vaip::frontend {
 namespace {
@@ -154,13 +155,29 @@ UnitBuilder::Operand UnitBuilder::operand(const std::string& name) const {
     return {workspace_.value(carried->second.name), {carried->second.node}};
   }
   // A result that another layer leaves float: the two are claimed together, or the value would have to leave the IPU.
-  if (producer && workspace_.covered(*producer) && workspace_.written(name) && !workspace_.leaves(name)) {
+  if (producer && workspace_.covered(*producer) && workspace_.written(name) && !workspace_.leaves(name) &&
+      !workspace_.value(name).quant) {
     return {workspace_.value(name), {*producer}};
   }
+  if (auto integers = bare_integers(name)) return *std::move(integers);
   decline("input `", name, "` ", not_quantized(index(), name));
 }
 
+std::optional<UnitBuilder::Operand> UnitBuilder::bare_integers(const std::string& name) const {
+  if (!moves_elements(node()) || workspace_.leaves(name)) return std::nullopt;
+  const TensorInfo* info = index().info(name);
+  std::optional<Quantization> quantization = tensor_quantization(index(), name);
+  if (!quantization) {
+    if (!info) return std::nullopt;
+    quantization = Quantization{info->dtype, {{1.0F}, {0}, 0}};  // integers that stand for themselves
+  }
+  if (!allowed(Role::activation, quantization->dtype) || !quantization->params.per_tensor()) return std::nullopt;
+  if (info && info->dtype != ir::DType::undefined && info->dtype != quantization->dtype) return std::nullopt;
+  return Operand{tensor_value(name, quantization->dtype, known_shape(node(), name), quantization->params), {}, true};
+}
+
 const ir::Value& UnitBuilder::add(Operand operand) {
+  on_integers_ = on_integers_ || operand.bare;
   for (const std::size_t node : operand.nodes) cover(node);
   layer_.inputs.push_back(local_.add_value(std::move(operand.value)));
   return local_.values.back();
@@ -393,7 +410,10 @@ bool UnitBuilder::keeps_parameters(const ir::LayerAttrs& attrs) const {
       return false;
     }
   };
-  if (!std::visit(moves_or_selects, attrs)) return false;
+  return std::visit(moves_or_selects, attrs) && same_parameters();
+}
+
+bool UnitBuilder::same_parameters() const {
   const ir::Value& first = local_.value(layer_.inputs[0]);
   return std::all_of(layer_.inputs.begin(), layer_.inputs.end(), [&](ir::ValueId id) {
     const ir::Value& value = local_.value(id);
@@ -416,7 +436,26 @@ void UnitBuilder::add_computed_output(const std::string& name, bool carries) {
   }
 }
 
+void UnitBuilder::finish_integers(ir::LayerAttrs attrs) {
+  // Any constant that a Pad puts between integers is one of them.
+  const bool keeps = std::holds_alternative<ir::PadAttrs>(attrs) || keeps_parameters(attrs);
+  if (!keeps || !same_parameters()) {
+    decline("input `", local_.value(layer_.inputs[0]).name, "` ",
+            not_quantized(index(), local_.value(layer_.inputs[0]).name));
+  }
+  const ir::Value source = local_.value(layer_.inputs[0]);
+  for (const std::string& name : node().outputs) {
+    if (name.empty()) {
+      layer_.outputs.push_back(ir::kNoValue);
+    } else {
+      add_output(tensor_value(name, source.dtype, {}, source.quant));
+    }
+  }
+  commit(std::move(attrs));
+}
+
 void UnitBuilder::finish(ir::LayerAttrs attrs) {
+  if (on_integers_) return finish_integers(std::move(attrs));
   std::string first = node().outputs[0];
   fuse_activation(attrs, first);
   const bool carries = keeps_parameters(attrs);

@@ -43,6 +43,11 @@ class UnitBuilder {
   void add_vector(std::size_t input);  // a float constant, as one dimension; or absent
   void add_vector(const std::string& value);
 
+  // True once a tensor of integers was added that no DequantizeLinear stands behind. What a node does to it, it does to
+  // the integers themselves; finish() declines where that is not what the layer does to the numbers that they stand
+  // for.
+  bool on_integers() const { return on_integers_; }
+
   void require_scalar(const ir::Value& value) const;  // declines one of more than one element
   void require_activation() const;                    // declines a node all of whose inputs so far are constants
   // Declines per-channel parameters of a constant, which only weights may have.
@@ -72,10 +77,12 @@ class UnitBuilder {
   struct Operand {
     ir::Value value;
     std::vector<std::size_t> nodes;
+    bool bare = false;  // integers that are read as they are
   };
   const ir::Shape& known_shape(const Node& reader, const std::string& value) const;
   const std::string& input_name(std::size_t input) const;
   Operand operand(const std::string& name) const;
+  std::optional<Operand> bare_integers(const std::string& name) const;
   Operand dequantized(std::size_t dq) const;
   Operand dequantized_constant(std::size_t dq, const TensorData& stored) const;
   const ir::Value& add(Operand operand);
@@ -87,6 +94,8 @@ class UnitBuilder {
   void add_computed_output(const std::string& name, bool carries);
   std::optional<ir::Value> quantized_output(const std::string& name);
   bool keeps_parameters(const ir::LayerAttrs& attrs) const;
+  bool same_parameters() const;  // of all inputs
+  void finish_integers(ir::LayerAttrs attrs);
   void commit(ir::LayerAttrs attrs);
 
   Workspace& workspace_;
@@ -94,6 +103,7 @@ class UnitBuilder {
   ir::Layer layer_;
   ir::Graph local_;
   std::vector<std::size_t> nodes_;
+  bool on_integers_ = false;
   std::vector<std::pair<std::string, std::string>> carried_;  // float values and the integers that stand for them
 };
 

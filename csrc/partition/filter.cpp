@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/nearest.h"
+#include "frontend/quantization.h"
 #include "ir/dtype.h"
 
 namespace vaip::partition {
@@ -13,10 +14,6 @@ namespace {
 
 bool contains(const std::vector<std::string>& list, const std::string& item) {
   return std::find(list.begin(), list.end(), item) != list.end();
-}
-
-bool is_quantize_or_dequantize(const frontend::Node& node) {
-  return node.op_type == "QuantizeLinear" || node.op_type == "DequantizeLinear";
 }
 
 bool is_set(const NodeSelector& selector) {
@@ -33,7 +30,7 @@ Match find_match(const frontend::OnnxGraph& graph, const frontend::Unit& unit, c
     const frontend::Node& node = graph.nodes[unit.nodes[i]];
     const std::string name = frontend::display_name(node);
     if (contains(selector.names, name)) return {name, "names"};
-    const bool folded = i > 0 && is_quantize_or_dequantize(node);
+    const bool folded = i > 0 && (frontend::is_quantize_operator(node) || frontend::is_dequantize_operator(node));
     if (folded) continue;
     if (contains(selector.op_types, node.op_type)) return {name, "op_types"};
     for (const std::regex& pattern : selector.patterns) {
