@@ -1,9 +1,11 @@
 #include "ep/factory.h"
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <mutex>
 
+#include "custom_ops/domains.h"
 #include "ep/provider.h"
 #include "ort/handles.h"
 #include "ort/status.h"
@@ -74,6 +76,17 @@ Factory::Factory() : OrtEpFactory{} {
     return nullptr;
   };
   IsStreamAware = [](const OrtEpFactory*) noexcept { return false; };
+
+  // Sessions that name the device, not those that name the provider: see vaip/operators.py.
+  GetNumCustomOpDomains = [](OrtEpFactory*, size_t* count) noexcept {
+    return ort::guard([&] { *count = custom_ops::domains().size(); });
+  };
+  GetCustomOpDomains = [](OrtEpFactory*, OrtCustomOpDomain** out, size_t count) noexcept {
+    return ort::guard([&] {
+      const Span<OrtCustomOpDomain* const> domains = custom_ops::domains();
+      std::copy_n(domains.begin(), std::min(count, domains.size()), out);
+    });
+  };
 }
 
 OrtEpDevice* Factory::make_ep_device(const OrtHardwareDevice& hardware, const char* kind) {

@@ -1,7 +1,8 @@
-// The library's exported entries: onnxruntime's two and VAIP's own.
+// The library's exported entries: those that onnxruntime calls and VAIP's own.
 #include <algorithm>
 #include <cstring>
 
+#include "custom_ops/domains.h"
 #include "ep/factory.h"
 #include "ep/session_registry.h"
 #include "ort/status.h"
@@ -60,6 +61,12 @@ VAIP_EXPORT OrtStatus* CreateEpFactories(const char* registration_name, const Or
 
 VAIP_EXPORT OrtStatus* ReleaseEpFactory(OrtEpFactory*) noexcept {
   return nullptr;  // factories are kept, see Factory::of
+}
+
+// What SessionOptions::RegisterCustomOpsLibrary looks for.
+VAIP_EXPORT OrtStatus* RegisterCustomOps(OrtSessionOptions* options, const OrtApiBase* api_base) noexcept {
+  if (OrtStatus* too_old = vaip::ort::bind(*api_base)) return too_old;
+  return vaip::ort::guard([&] { vaip::custom_ops::add_missing_domains(*options); });
 }
 
 VAIP_EXPORT const VaipEpApi* VaipGetApi(uint32_t version) noexcept {

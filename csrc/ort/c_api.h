@@ -21,6 +21,7 @@ extern "C" {
 
 // Opaque to us.
 struct OrtAllocator;
+struct OrtCustomOpDomain;
 struct OrtDataTransferImpl;
 struct OrtEnv;
 struct OrtEpDevice;
@@ -28,6 +29,7 @@ struct OrtEpGraphSupportInfo;
 struct OrtGraph;
 struct OrtHardwareDevice;
 struct OrtKernelContext;
+struct OrtKernelInfo;
 struct OrtKeyValuePairs;
 struct OrtLogger;
 struct OrtMemoryInfo;
@@ -39,6 +41,7 @@ struct OrtProfilingEventsContainer;
 struct OrtRunOptions;
 struct OrtSession;
 struct OrtSessionOptions;
+struct OrtShapeInferContext;
 struct OrtStatus;
 struct OrtTensorTypeAndShapeInfo;
 struct OrtTypeInfo;
@@ -46,6 +49,7 @@ struct OrtValue;
 struct OrtValueInfo;
 
 struct OrtApi;
+struct OrtCustomOp;
 struct OrtEp;
 struct OrtEpApi;
 struct OrtEpFactory;
@@ -148,6 +152,12 @@ enum OrtProfilingEventCategory {
   OrtProfilingEventCategory_API = 3,
 };
 
+enum OrtCustomOpInputOutputCharacteristic {
+  INPUT_OUTPUT_REQUIRED = 0,
+  INPUT_OUTPUT_OPTIONAL = 1,
+  INPUT_OUTPUT_VARIADIC = 2,
+};
+
 struct OrtApiBase {
   const OrtApi* (*GetApi)(uint32_t version);
   const char* (*GetVersionString)();
@@ -161,12 +171,21 @@ struct OrtApi {
   void* reserved_4_to_6[3];
   OrtStatus* (*CreateSession)(const OrtEnv* env, const char* model_path, const OrtSessionOptions* options,
                               OrtSession** out);
-  void* reserved_8;
+  OrtStatus* (*CreateSessionFromArray)(const OrtEnv* env, const void* model_data, size_t model_data_length,
+                                       const OrtSessionOptions* options, OrtSession** out);
   OrtStatus* (*Run)(OrtSession* session, const OrtRunOptions* run_options, const char* const* input_names,
                     const OrtValue* const* inputs, size_t input_len, const char* const* output_names,
                     size_t output_names_len, OrtValue** outputs);
   OrtStatus* (*CreateSessionOptions)(OrtSessionOptions** options);
-  void* reserved_11_to_32[22];
+  void* reserved_11;
+  OrtStatus* (*CloneSessionOptions)(const OrtSessionOptions* in_options, OrtSessionOptions** out_options);
+  void* reserved_13_to_14[2];
+  OrtStatus* (*DisableProfiling)(OrtSessionOptions* options);
+  void* reserved_16_to_25[10];
+  OrtStatus* (*CreateCustomOpDomain)(const char* domain, OrtCustomOpDomain** out);
+  OrtStatus* (*CustomOpDomain_Add)(OrtCustomOpDomain* custom_op_domain, const OrtCustomOp* op);
+  OrtStatus* (*AddCustomOpDomain)(OrtSessionOptions* options, OrtCustomOpDomain* custom_op_domain);
+  void* reserved_29_to_32[4];
   OrtStatus* (*SessionGetInputTypeInfo)(const OrtSession* session, size_t index, OrtTypeInfo** type_info);
   void* reserved_34_to_35[2];
   OrtStatus* (*SessionGetInputName)(const OrtSession* session, size_t index, OrtAllocator* allocator, char** value);
@@ -179,11 +198,14 @@ struct OrtApi {
   OrtStatus* (*GetTensorMutableData)(OrtValue* value, void** out);
   void* reserved_52_to_54[3];
   OrtStatus* (*CastTypeInfoToTensorInfo)(const OrtTypeInfo* type_info, const OrtTensorTypeAndShapeInfo** out);
-  void* reserved_56_to_59[4];
+  void* reserved_56_to_57[2];
+  OrtStatus* (*SetTensorElementType)(OrtTensorTypeAndShapeInfo* info, ONNXTensorElementDataType type);
+  void* reserved_59;
   OrtStatus* (*GetTensorElementType)(const OrtTensorTypeAndShapeInfo* info, ONNXTensorElementDataType* out);
   OrtStatus* (*GetDimensionsCount)(const OrtTensorTypeAndShapeInfo* info, size_t* out);
   OrtStatus* (*GetDimensions)(const OrtTensorTypeAndShapeInfo* info, int64_t* dim_values, size_t dim_values_length);
-  void* reserved_63;
+  OrtStatus* (*GetSymbolicDimensions)(const OrtTensorTypeAndShapeInfo* info, const char* dim_params[],
+                                      size_t dim_params_length);
   OrtStatus* (*GetTensorShapeElementCount)(const OrtTensorTypeAndShapeInfo* info, size_t* out);
   OrtStatus* (*GetTensorTypeAndShape)(const OrtValue* value, OrtTensorTypeAndShapeInfo** out);
   void* reserved_66_to_68[3];
@@ -192,7 +214,10 @@ struct OrtApi {
   OrtStatus* (*AllocatorFree)(OrtAllocator* ort_allocator, void* p);
   void* reserved_77;
   OrtStatus* (*GetAllocatorWithDefaultOptions)(OrtAllocator** out);
-  void* reserved_79_to_89[11];
+  void* reserved_79_to_84[6];
+  OrtStatus* (*KernelInfoGetAttribute_float)(const OrtKernelInfo* info, const char* name, float* out);
+  OrtStatus* (*KernelInfoGetAttribute_int64)(const OrtKernelInfo* info, const char* name, int64_t* out);
+  void* reserved_87_to_89[3];
   OrtStatus* (*KernelContext_GetInput)(const OrtKernelContext* context, size_t index, const OrtValue** out);
   OrtStatus* (*KernelContext_GetOutput)(OrtKernelContext* context, size_t index, const int64_t* dim_values,
                                         size_t dim_count, OrtValue** out);
@@ -209,7 +234,13 @@ struct OrtApi {
   OrtStatus* (*Logger_LogMessage)(const OrtLogger* logger, OrtLoggingLevel log_severity_level, const char* message,
                                   const char* file_path, int line_number, const char* func_name);
   OrtStatus* (*Logger_GetLoggingSeverityLevel)(const OrtLogger* logger, OrtLoggingLevel* out);
-  void* reserved_249_to_271[23];
+  void* reserved_249_to_267[19];
+  OrtStatus* (*ShapeInferContext_GetInputTypeShape)(const OrtShapeInferContext* context, size_t index,
+                                                    OrtTensorTypeAndShapeInfo** info);
+  void* reserved_269;
+  OrtStatus* (*ShapeInferContext_SetOutputTypeShape)(const OrtShapeInferContext* context, size_t index,
+                                                     const OrtTensorTypeAndShapeInfo* info);
+  void* reserved_271;
   OrtStatus* (*ReadOpAttr)(const OrtOpAttr* op_attr, OrtOpAttrType type, void* data, size_t len, size_t* out);
   void* reserved_273_to_288[16];
   OrtStatus* (*GetValueInfoName)(const OrtValueInfo* value_info, const char** name);
@@ -332,6 +363,35 @@ struct OrtEpProfilerImpl {
   OrtStatus* (*EndProfiling)(OrtEpProfilerImpl* this_ptr, OrtProfilingEventsContainer* events_container);
 };
 
+struct OrtCustomOp {
+  uint32_t version;
+  void* (*CreateKernel)(const OrtCustomOp* op, const OrtApi* api, const OrtKernelInfo* info);
+  const char* (*GetName)(const OrtCustomOp* op);
+  const char* (*GetExecutionProviderType)(const OrtCustomOp* op);
+  ONNXTensorElementDataType (*GetInputType)(const OrtCustomOp* op, size_t index);
+  size_t (*GetInputTypeCount)(const OrtCustomOp* op);
+  ONNXTensorElementDataType (*GetOutputType)(const OrtCustomOp* op, size_t index);
+  size_t (*GetOutputTypeCount)(const OrtCustomOp* op);
+  void (*KernelCompute)(void* op_kernel, OrtKernelContext* context);
+  void (*KernelDestroy)(void* op_kernel);
+  OrtCustomOpInputOutputCharacteristic (*GetInputCharacteristic)(const OrtCustomOp* op, size_t index);
+  OrtCustomOpInputOutputCharacteristic (*GetOutputCharacteristic)(const OrtCustomOp* op, size_t index);
+  OrtMemType (*GetInputMemoryType)(const OrtCustomOp* op, size_t index);
+  int (*GetVariadicInputMinArity)(const OrtCustomOp* op);
+  int (*GetVariadicInputHomogeneity)(const OrtCustomOp* op);
+  int (*GetVariadicOutputMinArity)(const OrtCustomOp* op);
+  int (*GetVariadicOutputHomogeneity)(const OrtCustomOp* op);
+  OrtStatus* (*CreateKernelV2)(const OrtCustomOp* op, const OrtApi* api, const OrtKernelInfo* info, void** kernel);
+  OrtStatus* (*KernelComputeV2)(void* op_kernel, OrtKernelContext* context);
+  OrtStatus* (*InferOutputShapeFn)(const OrtCustomOp* op, OrtShapeInferContext*);
+  int (*GetStartVersion)(const OrtCustomOp* op);
+  int (*GetEndVersion)(const OrtCustomOp* op);
+  size_t (*GetMayInplace)(int** input_index, int** output_index);
+  void (*ReleaseMayInplace)(int* input_index, int* output_index);
+  size_t (*GetAliasMap)(int** input_index, int** output_index);
+  void (*ReleaseAliasMap)(int* input_index, int* output_index);
+};
+
 struct OrtEp {
   uint32_t ort_version_supported;
   const char* (*GetName)(const OrtEp* this_ptr);
@@ -367,7 +427,10 @@ struct OrtEpFactory {
   void (*ReleaseAllocator)(OrtEpFactory* this_ptr, OrtAllocator* allocator);
   OrtStatus* (*CreateDataTransfer)(OrtEpFactory* this_ptr, OrtDataTransferImpl** data_transfer);
   bool (*IsStreamAware)(const OrtEpFactory* this_ptr);
-  void* reserved_13_to_19[7];
+  void* reserved_13_to_15[3];
+  OrtStatus* (*GetNumCustomOpDomains)(OrtEpFactory* this_ptr, size_t* num_domains);
+  OrtStatus* (*GetCustomOpDomains)(OrtEpFactory* this_ptr, OrtCustomOpDomain** domains, size_t num_domains);
+  void* reserved_18_to_19[2];
 };
 
 // The entry of libonnxruntime; execution providers are handed the OrtApiBase instead.

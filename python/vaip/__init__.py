@@ -3,7 +3,8 @@
     import vaip, onnxruntime
     session = onnxruntime.InferenceSession("model.onnx", providers=["VitisAIEP", "CPUExecutionProvider"])
 
-Importing registers the execution provider VitisAIEP with onnxruntime. Results are exact; the time that the model would
+Importing registers the execution provider VitisAIEP with onnxruntime, and lets sessions that name it load models with
+Quark's operators. Results are exact; the time that the model would
 take on the device is in vaip.reports().
 """
 
@@ -11,6 +12,7 @@ from importlib.metadata import version as _version
 
 from vaip._core import Error
 from vaip.description import Device, device, devices
+from vaip.operators import wrap_inference_session
 from vaip.registration import get_ep_name, get_ep_names, get_library_path, register, unregister
 from vaip.report import Layer, Report, Timing
 from vaip.simulation import (
@@ -49,3 +51,4 @@ __all__ = [
 ]
 
 register()
+wrap_inference_session()

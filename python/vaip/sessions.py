@@ -15,6 +15,7 @@ from uuid import uuid4
 from vaip import _core
 from vaip._core import Error
 from vaip.description import Device
+from vaip.operators import add_quark_operators, uses_quark_operators
 from vaip.overrides import flatten, to_json
 from vaip.registration import EP_NAME, get_library_path, import_onnxruntime, register
 from vaip.report import Report
@@ -81,7 +82,10 @@ def _inference_session(
     settings.add_session_config_entry("session.force_spinning_stop", "1")
     for key, value in (config or {}).items():
         settings.add_session_config_entry(key, value)
-    return ort.InferenceSession(_path_or_bytes(model), settings, providers=providers)
+    source = _path_or_bytes(model)
+    if uses_quark_operators(source):
+        add_quark_operators(settings)
+    return ort.InferenceSession(source, settings, providers=providers)
 
 
 def _path_or_bytes(model: Model) -> str | bytes:
