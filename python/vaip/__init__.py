@@ -4,8 +4,7 @@
     session = onnxruntime.InferenceSession("model.onnx", providers=["VitisAIEP", "CPUExecutionProvider"])
 
 Importing registers the execution provider VitisAIEP with onnxruntime, and lets sessions that name it load models with
-Quark's operators. Results are exact; the time that the model would
-take on the device is in vaip.reports().
+Quark's operators. Results are exact; the time that the model would take on the device is in vaip.reports().
 """
 
 from importlib.metadata import version as _version

@@ -1,10 +1,10 @@
 """The operators of AMD's quantizers (com.amd.quark, com.vai.quantize) in onnxruntime's sessions.
 
-onnxruntime loads a model only when it knows all of its operators. The EP library brings those of Quark, and a session that
-is made for VitisAIEP's device gets them from there. One that names the provider, `providers=["VitisAIEP"]`, does not:
-onnxruntime asks nobody. `import vaip` therefore wraps InferenceSession's constructor, which registers the EP library's
-operators in the session's options where the model has nodes of these domains. Options that have them already, for example
-from Quark's own library, are left as they are.
+onnxruntime loads a model only when it knows all of its operators. The EP library brings those of Quark, and a session
+that is made for VitisAIEP's device gets them from there. One that names the provider, `providers=["VitisAIEP"]`, does
+not: onnxruntime asks nobody. `import vaip` therefore wraps InferenceSession's constructor, which registers the EP
+library's operators in the session's options where the model has nodes of these domains. Options that have them already,
+for example from Quark's own library, are left as they are.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from models import ZERO_POINTS, Edge, ModelBuilder, Style
+from models import QDQ_NAMES, ZERO_POINTS, Edge, ModelBuilder, Style
 
 Draw = Callable[..., Any]
 
@@ -30,7 +30,7 @@ UNARY = ("Relu", "Relu6", "Clip", "LeakyRelu", "PRelu", "Sigmoid", "HardSigmoid"
 
 
 OPSETS = (17, 13, 11, 12, 14, 15, 16, 18, 19, 20, 21)
-DOMAINS = ("", "com.microsoft")
+DOMAINS = tuple(QDQ_NAMES)
 
 
 def draw_style(
@@ -52,7 +52,7 @@ def draw_style(
 
 
 def allows_per_channel(style: Style) -> bool:
-    return style.opset >= 13 or style.qdq_domain == "com.microsoft"
+    return style.opset >= 13 or style.qdq_domain != ""
 
 
 def _activation(draw: Draw, b: ModelBuilder) -> dict[str, Any]:

@@ -18,6 +18,14 @@ from oracle import evaluate
 
 RANGES = {"uint8": (0, 255), "int8": (-128, 127), "uint16": (0, 65535), "int16": (-32768, 32767), "int32": None}
 _ELEM = {name: helper.np_dtype_to_tensor_dtype(np.dtype(name)) for name in (*RANGES, "float32", "int64")}
+# Domain -> its names of QuantizeLinear and DequantizeLinear.
+QDQ_NAMES = {
+    "": ("QuantizeLinear", "DequantizeLinear"),
+    "com.microsoft": ("QuantizeLinear", "DequantizeLinear"),
+    "com.amd.quark": ("ExtendedQuantizeLinear", "ExtendedDequantizeLinear"),
+    "com.vai.quantize": ("VitisQuantizeLinear", "VitisDequantizeLinear"),
+}
+QUANTIZE = {names[0] for names in QDQ_NAMES.values()}
 ZERO_POINTS = ("asymmetric", "symmetric", "lowest", "highest")
 
 
@@ -42,7 +50,7 @@ class Style:
     """What all layers of a model share, and the defaults of what they may vary."""
 
     opset: int = 17
-    qdq_domain: str = ""  # or "com.microsoft"
+    qdq_domain: str = ""  # one of QDQ_NAMES
     power_of_two: bool = False
     dtype: str = "uint8"
     zero_point: str = "asymmetric"
@@ -142,14 +150,18 @@ class ModelBuilder:
         q = edge.quant
         scale = self.constant(q.scale, stem="scale")
         zero = self.constant(q.zero_point, q.dtype, "zero_point")
-        return self.op("DequantizeLinear", [edge.name, scale, zero], domain=self.style.qdq_domain)
+        return self.dq_node([edge.name, scale, zero])
+
+    def dq_node(self, inputs: Sequence[str], axis: int | None = None) -> str:
+        return self.op(QDQ_NAMES[self.style.qdq_domain][1], inputs, domain=self.style.qdq_domain, axis=axis)
 
     def q(self, name: str, quant: Quant | None = None) -> Edge:
         shape = self.sample(name).shape
         quant = quant or self.calibrate(name)
         scale = self.constant(quant.scale, stem="scale")
         zero = self.constant(quant.zero_point, quant.dtype, "zero_point")
-        return Edge(self.op("QuantizeLinear", [name, scale, zero], domain=self.style.qdq_domain), quant, shape)
+        op = QDQ_NAMES[self.style.qdq_domain][0]
+        return Edge(self.op(op, [name, scale, zero], domain=self.style.qdq_domain), quant, shape)
 
     # ---- edges of the graph ----
     def input(self, shape: Sequence[int], quant: Quant | None = None) -> Edge:
@@ -181,7 +193,12 @@ class ModelBuilder:
         self.outputs.append(helper.make_tensor_value_info(name, elem_type, declared))
 
     def _opsets(self) -> list[onnx.OperatorSetIdProto]:
-        return [helper.make_opsetid("", self.style.opset), helper.make_opsetid("com.microsoft", 1)]
+        others = [domain for domain in QDQ_NAMES if domain]
+        used = {node.domain for node in self.nodes}
+        return [
+            helper.make_opsetid("", self.style.opset),
+            *(helper.make_opsetid(domain, 1) for domain in others if domain == "com.microsoft" or domain in used),
+        ]
 
     def build(self) -> onnx.ModelProto:
         graph = helper.make_graph(
@@ -218,16 +235,12 @@ class ModelBuilder:
         if nonnegative:
             zeros = np.full(channels, low)
         per_tensor = axis is None
-        name = self.op(
-            "DequantizeLinear",
-            [
-                self.constant(ints, dtype, "weights"),
-                self.constant(scales[0] if per_tensor else scales, stem="scale"),
-                self.constant(zeros[0] if per_tensor else zeros, dtype, "zero_point"),
-            ],
-            domain=self.style.qdq_domain,
-            axis=None if per_tensor else axis,
-        )
+        inputs = [
+            self.constant(ints, dtype, "weights"),
+            self.constant(scales[0] if per_tensor else scales, stem="scale"),
+            self.constant(zeros[0] if per_tensor else zeros, dtype, "zero_point"),
+        ]
+        name = self.dq_node(inputs, None if per_tensor else axis)
         return name, scales
 
     def bias(self, kind: str, channels: int, product_scales: np.ndarray, accumulator: float) -> str | None:
@@ -241,9 +254,10 @@ class ModelBuilder:
         scales = product_scales.astype(np.float32)
         per_channel = scales.size > 1
         inputs = [self.constant(np.rint(steps), "int32", "bias"), self.constant(scales if per_channel else scales[0])]
+        if self.style.qdq_domain not in ("", "com.microsoft"):  # AMD's have no default for the zero point
+            inputs.append(self.constant(np.zeros(scales.shape if per_channel else ()), "int32", "zero_point"))
         # com.microsoft's axis defaults to 1, which a bias does not have.
-        axis = 0 if per_channel else None
-        return self.op("DequantizeLinear", inputs, domain=self.style.qdq_domain, axis=axis)
+        return self.dq_node(inputs, 0 if per_channel else None)
 
     # ---- layers: DQ, operator, optional activation, Q ----
     def activation(self, name: str, kind: str | None) -> str:
@@ -383,7 +397,7 @@ def expose_quantized(model: onnx.ModelProto) -> onnx.ModelProto:
     zero_points = {t.name: t.data_type for t in model.graph.initializer}
     visible = {o.name for o in model.graph.output}
     for node in model.graph.node:
-        if node.op_type == "QuantizeLinear" and node.output[0] not in visible:
+        if node.op_type in QUANTIZE and node.output[0] not in visible:
             elem_type = zero_points[node.input[2]] if len(node.input) > 2 else TensorProto.UINT8
             copy.graph.output.append(helper.make_tensor_value_info(node.output[0], elem_type, None))
     return copy

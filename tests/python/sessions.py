@@ -61,6 +61,10 @@ def cpu_session(
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.graph_optimization_level = level
+    if any(o.domain in ("com.amd.quark", "com.vai.quantize") for o in model.opset_import):
+        import vaip
+
+        options.register_custom_ops_library(vaip.get_library_path())
     options.add_session_config_entry("session.x64quantprecision", "1")
     return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 

@@ -1,4 +1,4 @@
-"""One network in every opset from 11 to 21 and in both domains of Q and DQ: all of it claimed, all of it exact."""
+"""One network in every opset from 11 to 21 and with every domain's Q and DQ: all of it claimed, all of it exact."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def network(style: Style) -> ModelBuilder:
 
 
 @pytest.mark.parametrize("float_edges", [False, True], ids=["integer_edges", "float_edges"])
-@pytest.mark.parametrize("domain", DOMAINS, ids=["onnx", "microsoft"])
+@pytest.mark.parametrize("domain", DOMAINS, ids=["onnx", "microsoft", "quark", "vai"])
 @pytest.mark.parametrize("opset", sorted(OPSETS))
 def test_opset(opset: int, domain: str, float_edges: bool) -> None:
     builder = network(Style(opset=opset, qdq_domain=domain, power_of_two=True, float_edges=float_edges))
@@ -45,10 +45,11 @@ def test_opset(opset: int, domain: str, float_edges: bool) -> None:
         np.testing.assert_array_equal(got, expected[output.name], err_msg=output.name)
 
 
+@pytest.mark.parametrize("domain", ["com.microsoft", "com.amd.quark", "com.vai.quantize"])
 @pytest.mark.parametrize("dtype", ["uint16", "int16"])
-def test_sixteen_bit_activations(dtype: str) -> None:
-    """A16W8: com.microsoft's Q and DQ; accumulators beyond 32 bits where the sum demands it."""
-    builder = ModelBuilder(Style(qdq_domain="com.microsoft", power_of_two=True, dtype=dtype, zero_point="symmetric"))
+def test_sixteen_bit_activations(dtype: str, domain: str) -> None:
+    """A16W8: Q and DQ outside ai.onnx; accumulators beyond 32 bits where the sum demands it."""
+    builder = ModelBuilder(Style(qdq_domain=domain, power_of_two=True, dtype=dtype, zero_point="symmetric"))
     x = builder.input((1, 64, 6, 6))
     x = builder.finish(builder.conv(x, 16, [3, 3], pads=[1, 1, 1, 1]), "Relu")
     builder.output(builder.q(builder.op("Add", [builder.dq(x), builder.dq(x)])))

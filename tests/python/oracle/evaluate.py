@@ -9,48 +9,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 import onnx
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
-from . import elementwise, linear, movement, pooling
+from . import elementwise, linear, movement, pooling, qlinear
+from .node import Node, window
 from .quant import Array, Reals, Tensor, dequantize, from_real, quantize
 
+_QUANTIZE = ("QuantizeLinear", "ExtendedQuantizeLinear", "VitisQuantizeLinear")
+_DEQUANTIZE = ("DequantizeLinear", "ExtendedDequantizeLinear", "VitisDequantizeLinear")
+
+# Operators that take integer tensors as well: the result is of integers with the same meaning.
+_MOVES = {
+    "Concat", "Flatten", "Identity", "MaxPool", "Pad", "ReduceMax", "ReduceMin", "Reshape", "Resize", "Slice", "Split",
+    "Squeeze", "Transpose", "Unsqueeze",
+}  # fmt: skip
 # Operators that may end a layer between the anchor and Q.
 _ACTIVATIONS = {*elementwise.UNARY, "Clip"} - {"Identity", "Floor", "Ceil", "Round", "Sign"}
-
-
-class Node:
-    """A node with its inputs' values, and typed access to attributes."""
-
-    def __init__(self, proto: NodeProto, inputs: list[Tensor | None], opset: int) -> None:
-        self.proto, self.inputs, self.opset = proto, inputs, opset
-        self.attributes: dict[str, Any] = {a.name: helper.get_attribute_value(a) for a in proto.attribute}
-
-    def attr(self, name: str, default: Any = None) -> Any:
-        return self.attributes.get(name, default)
-
-    def text(self, name: str, default: str) -> str:
-        value = self.attributes.get(name, default)
-        return value.decode() if isinstance(value, bytes) else value
-
-    def optional(self, index: int) -> Tensor | None:
-        return self.inputs[index] if index < len(self.inputs) else None
-
-    def real(self, index: int) -> Reals:
-        tensor = self.inputs[index]
-        assert tensor is not None
-        return tensor.real
-
-    def integers(self, index: int, attribute: str) -> list[int] | None:
-        """A list of integers that older opsets have as an attribute and newer ones as an input."""
-        tensor = self.optional(index)
-        if tensor is not None:
-            return [int(v) for v in np.atleast_1d(tensor.array)]
-        value = self.attributes.get(attribute)
-        return None if value is None else [int(v) for v in np.atleast_1d(value)]
 
 
 def evaluate(
@@ -73,17 +50,20 @@ def evaluate(
 
     for proto in graph.node:
         node = Node(proto, [values[name] if name else None for name in proto.input], opset)
-        if proto.op_type == "QuantizeLinear":
+        if proto.op_type in _QUANTIZE:
             name = proto.output[0]
             values[name] = _quantize(node)
             if observed and name in observed:
                 computed[name] = values[name].array
                 values[name] = Tensor(observed[name])
             continue
-        if proto.op_type == "DequantizeLinear":
+        if proto.op_type in _DEQUANTIZE:
             values[proto.output[0]] = _dequantize(node)
             continue
         results = _compute(node)
+        first = node.optional(0)
+        if proto.op_type in _MOVES and first is not None and first.array.dtype != np.float32:
+            results = [Tensor(np.asarray(result).astype(first.array.dtype)) for result in results]
         is_anchor = any(t is not None and t.from_integers for t in node.inputs)
         is_activation = proto.op_type in _ACTIVATIONS and proto.input[0] in in_layer
         for name, result in zip(proto.output, results, strict=False):
@@ -93,11 +73,15 @@ def evaluate(
             alone = consumers[name] == 1 and name not in visible
             reader = readers[name].op_type if alone else ""
             continues = is_anchor and reader in _ACTIVATIONS and readers[name].input[0] == name
-            ends = (is_anchor or is_activation) and reader == "QuantizeLinear"
+            ends = (is_anchor or is_activation) and reader in _QUANTIZE
             if continues:
                 in_layer.add(name)
             values[name] = from_real(result, keep_exact=continues or ends)
     return {name: tensor.array for name, tensor in values.items()} | computed
+
+
+def _default_axis(node: Node) -> int:
+    return 0 if node.proto.domain in ("com.amd.quark", "com.vai.quantize") else 1
 
 
 def _dequantize(node: Node) -> Tensor:
@@ -106,7 +90,7 @@ def _dequantize(node: Node) -> Tensor:
         x,
         scale.array,
         None if zero_point is None else zero_point.array,
-        node.attr("axis", 1),
+        node.attr("axis", _default_axis(node)),
         node.attr("block_size", 0),
     )
 
@@ -120,7 +104,7 @@ def _quantize(node: Node) -> Tensor:
         x,
         scale.array,
         None if zero_point is None else zero_point.array,
-        node.attr("axis", 1),
+        node.attr("axis", _default_axis(node)),
         node.attr("block_size", 0),
         elem_type,
     )
@@ -138,24 +122,17 @@ def _compute(node: Node) -> list[Reals | Tensor]:
         return [total]
     if op in elementwise.REDUCE:
         return [_reduce(node)]
+    if op in qlinear.OPERATORS:
+        return [qlinear.OPERATORS[op](node)]
     if op in _OPERATORS:
         result = _OPERATORS[op](node)
         return result if isinstance(result, list) else [result]
     raise NotImplementedError(f"the oracle has no {op} (node {node.proto.name!r})")
 
 
-def _window(node: Node, rank: int) -> dict[str, Any]:
-    return {
-        "strides": node.attr("strides", [1] * rank),
-        "dilations": node.attr("dilations", [1] * rank),
-        "pads": node.attr("pads", [0] * 2 * rank),
-        "auto_pad": node.text("auto_pad", "NOTSET"),
-    }
-
-
 def _conv(node: Node) -> Reals:
     x, w = node.inputs[0], node.inputs[1]
-    return linear.conv(x, w, node.optional(2), group=node.attr("group", 1), **_window(node, x.array.ndim - 2))
+    return linear.conv(x, w, node.optional(2), group=node.attr("group", 1), **window(node, x.array.ndim - 2))
 
 
 def _gemm(node: Node) -> Reals:
@@ -180,7 +157,7 @@ def _pool(node: Node) -> Reals:
         kernel=kernel,
         ceil_mode=bool(node.attr("ceil_mode", 0)),
         count_include_pad=bool(node.attr("count_include_pad", 0)),
-        **_window(node, len(kernel)),
+        **window(node, len(kernel)),
     )
 
 
