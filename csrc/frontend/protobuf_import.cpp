@@ -324,19 +324,29 @@ class ModelImport {
       if (graph.constants.count(name) == 0) graph.inputs.push_back(std::move(name));
     }
     for (Node& node : nodes) {
-      if (node.op_type != "Constant" || !node.domain.empty()) {
+      std::optional<TensorData> constant = value_of(node, graph);
+      if (!constant) {
         graph.nodes.push_back(std::move(node));
-        continue;
-      }
-      std::optional<TensorData> constant = constant_of(node);
-      if (!constant || node.outputs.size() != 1) {
-        fail(ErrorKind::unsupported, source_, ": ", label(node), ": needs exactly one dense value and one output");
-      }
-      if (!graph.constants.emplace(node.outputs[0], std::move(*constant)).second) {
+      } else if (!graph.constants.emplace(node.outputs[0], std::move(*constant)).second) {
         reject(label(node), ": value `", node.outputs[0], "` is defined twice");
       }
     }
     check_order(graph);
+  }
+
+  // What a node without computed inputs stands for: a Constant, or the Identity of one. nullopt for all others.
+  std::optional<TensorData> value_of(const Node& node, const OnnxGraph& graph) const {
+    if (!node.domain.empty()) return std::nullopt;
+    if (node.op_type == "Identity" && node.inputs.size() == 1 && node.outputs.size() == 1) {
+      const auto source = graph.constants.find(node.inputs[0]);
+      return source == graph.constants.end() ? std::nullopt : std::optional<TensorData>(source->second);
+    }
+    if (node.op_type != "Constant") return std::nullopt;
+    std::optional<TensorData> constant = constant_of(node);
+    if (!constant || node.outputs.size() != 1) {
+      fail(ErrorKind::unsupported, source_, ": ", label(node), ": needs exactly one dense value and one output");
+    }
+    return constant;
   }
 
   void check_order(const OnnxGraph& graph) const {

@@ -39,6 +39,7 @@ Rule find_rule(const Node& node) {
                                                                    {"Squeeze", rules::squeeze},
                                                                    {"Unsqueeze", rules::squeeze},
                                                                    {"Identity", rules::identity},
+                                                                   {"Dropout", rules::dropout},
                                                                    {"Transpose", rules::transpose},
                                                                    {"Slice", rules::slice},
                                                                    {"Split", rules::split},

@@ -47,6 +47,7 @@ void reshape(UnitBuilder& unit);
 void flatten(UnitBuilder& unit);
 void squeeze(UnitBuilder& unit);  // and Unsqueeze
 void identity(UnitBuilder& unit);
+void dropout(UnitBuilder& unit);  // as in inference: the identity
 void transpose(UnitBuilder& unit);
 void slice(UnitBuilder& unit);
 void split(UnitBuilder& unit);

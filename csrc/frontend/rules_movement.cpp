@@ -89,6 +89,17 @@ void squeeze(UnitBuilder& unit) {
 
 void identity(UnitBuilder& unit) { finish_reshape(unit, ir::ReshapeAttrs::Op::identity, {}); }
 
+void dropout(UnitBuilder& unit) {
+  const Node& node = unit.node();
+  if (node.outputs.size() > 1 && !node.outputs[1].empty()) unit.decline("the output mask is not supported");
+  const auto training = unit.constant_integers(2, "training_mode");
+  if (training && (training->size() != 1 || (*training)[0] != 0)) unit.decline("training_mode is not supported");
+  if (node.since_version < 7 && attribute(node, "is_test", std::int64_t{0}) == 0) {
+    unit.decline("is in training mode, as its is_test is 0");
+  }
+  finish_reshape(unit, ir::ReshapeAttrs::Op::identity, {});
+}
+
 void transpose(UnitBuilder& unit) {
   unit.add_activation(0);
   unit.finish(ir::TransposeAttrs{attribute(unit.node(), "perm", std::vector<std::int64_t>{})});
