@@ -97,6 +97,12 @@ UnitBuilder::Operand UnitBuilder::dequantized_constant(std::size_t dq, const Ten
   return {constant_value(source.inputs[0], stored, params), {dq}};
 }
 
+void UnitBuilder::require_type(const Node& reader, const std::string& tensor, ir::DType dtype) const {
+  const TensorInfo* info = index().info(tensor);
+  if (info && info->dtype != ir::DType::undefined && info->dtype != dtype)
+    reject(reader, "the zero point is ", ir::name(dtype), ", the tensor ", ir::name(info->dtype));
+}
+
 UnitBuilder::Operand UnitBuilder::dequantized(std::size_t dq) const {
   const Node& source = index().node(dq);
   const std::string& tensor = source.inputs[0];
@@ -125,6 +131,7 @@ UnitBuilder::Operand UnitBuilder::dequantized(std::size_t dq) const {
   if (!quantization.params.per_tensor()) {
     frontend::decline(source, "per-channel scales or zero points of activations are not supported");
   }
+  require_type(source, tensor, quantization.dtype);
   if (const auto own = tensor_quantization(index(), tensor, shape.size()); own && !(*own == quantization)) {
     frontend::decline(source, "its scale or zero point differs from that of `", tensor, "`");
   }
@@ -239,6 +246,7 @@ const ir::Value& UnitBuilder::add_integer_tensor(std::size_t input, const Quanti
   if (!quantization.params.per_tensor()) {
     decline("per-channel scales or zero points of activations are not supported (`", name, "`)");
   }
+  require_type(node(), name, quantization.dtype);
   if (const auto own = tensor_quantization(index(), name, shape.size()); own && !(*own == quantization)) {
     decline("the scale or zero point of `", name, "` differs from that with which it was made");
   }

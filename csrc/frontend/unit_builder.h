@@ -80,6 +80,8 @@ class UnitBuilder {
     bool bare = false;  // integers that are read as they are
   };
   const ir::Shape& known_shape(const Node& reader, const std::string& value) const;
+  // AMD's operators take a zero point of any type; ONNX's schemas rule out what does not fit.
+  void require_type(const Node& reader, const std::string& tensor, ir::DType dtype) const;
   const std::string& input_name(std::size_t input) const;
   Operand operand(const std::string& name) const;
   std::optional<Operand> bare_integers(const std::string& name) const;

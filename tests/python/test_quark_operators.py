@@ -410,6 +410,36 @@ def test_networks_of_every_integer_type_are_claimed(domain: str, dtype: str) -> 
     check_session(session, builder)
 
 
+BAD_FORMS: dict[str, tuple[dict[str, Any], str]] = {
+    "the zero point's type": ({"zero": np.int8(3)}, "the zero point is int8, the tensor uint8"),
+    "a blocked scale": ({"scale": np.full((1, 3, 1, 1), 0.5, np.float32)}, "blocked quantization (a scale of rank 4)"),
+    "a scale that is not positive": ({"scale": np.float32(0)}, "it must be positive"),
+    "two scales, one zero point": ({"scale": np.float32([0.5, 0.5])}, "has 1 elements, its scale 2"),
+    "an axis that is not there": (
+        {"scale": np.full(3, 0.5, np.float32), "zero": np.zeros(3, np.uint8), "axis": 4},
+        "axis 4 is outside a tensor of rank 4",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FORMS)
+def test_forms_that_do_not_fit_have_a_reason(case: str) -> None:
+    """Their schemas say nothing of types and shapes: the model loads."""
+    values, reason = BAD_FORMS[case]
+    values = {"scale": np.float32(0.5), "zero": np.uint8(3), **values}
+    builder = ModelBuilder(Style(qdq_domain="com.amd.quark"), seed=2)
+    x = builder.input((1, 3, 4, 4))
+    for name in ("scale", "zero"):
+        builder.initializers[name] = numpy_helper.from_array(values[name], name)
+    real = builder.dq_node([x.name, "scale", "zero"], values.get("axis"))
+    builder.nodes.append(helper.make_node("Sigmoid", [real], ["y"], name="sigmoid"))
+    builder.outputs.append(helper.make_tensor_value_info("y", TensorProto.FLOAT, x.shape))
+    session = vaip_session(builder.build(), fallback=True)
+    assert claimed_nodes(session) == []
+    reasons = {node.name: node.reason for node in vaip.reports()[-1].unclaimed}
+    assert reason in reasons["sigmoid"], reasons
+
+
 @pytest.mark.parametrize("kind", ["float16", "bfloat16"])
 def test_sixteen_bit_floats_stay_with_the_cpu(kind: str) -> None:
     elem_type = TensorProto.FLOAT16 if kind == "float16" else TensorProto.BFLOAT16
