@@ -246,6 +246,63 @@ TEST(requantization_and_edges) {
   CHECK_EQ(ir::to_string(bound.value(bound.outputs[0]).shape), "7x4");
 }
 
+TEST(amds_names_of_q_and_dq) {
+  for (const auto& [domain, prefix] :
+       {std::pair{"com.amd.quark", "Extended"}, std::pair{"com.vai.quantize", "Vitis"}}) {
+    const std::string quantize = std::string(prefix) + "QuantizeLinear",
+                      dequantize = std::string(prefix) + "DequantizeLinear";
+    OnnxBuilder m;
+    m.input("x", DType::u8, {1, 4, 5, 5});
+    m.floats("s", {}, {0.5F});
+    m.scalar_zero_point("z", DType::u8, 3);
+    m.s8("w", {2, 4, 1, 1});
+    m.floats("ws", {2}, {0.5F, 0.25F});
+    m.constant<std::int8_t>("wz", DType::s8, {2}, {0, 0});
+    m.node(dequantize, {"x", "s", "z"}, {"x_f"}, {}, domain);
+    m.node(dequantize, {"w", "ws", "wz"}, {"w_f"}, {}, domain);
+    m.node("Conv", {"x_f", "w_f"}, {"c"});
+    m.node(quantize, {"c", "s", "z"}, {"y"}, {}, domain);
+    m.output("y");
+    const Recognition r = recognise(m.graph);
+    CHECK(all_claimed(r));
+    CHECK_EQ(r.units.size(), 1u);
+    CHECK_EQ(r.graph.value(r.graph.layers[0].inputs[1]).quant->axis, 0);  // where the node names none; ONNX's is 1
+
+    m.graph.nodes[0].domain = "com.example";
+    CHECK(recognise(m.graph).reasons[0] == "VAIP has no such layer on the IPU (domain com.example)");
+  }
+}
+
+TEST(integers_that_are_only_moved_keep_their_parameters) {
+  OnnxBuilder m;
+  m.input("x", DType::u8, {1, 4, 6, 6});
+  m.node("MaxPool", {"x"}, {"p"}, {{"kernel_shape", Ints{2, 2}}});
+  m.node("Transpose", {"p"}, {"t"});
+  m.dq("t", "t_f", 0.25F, 7);
+  m.node("Relu", {"t_f"}, {"r"});
+  m.quantized_output("r", "y");
+  const Recognition r = recognise(m.graph);
+  CHECK(all_claimed(r));
+  for (const char* name : {"n_p", "n_t"}) {
+    const ir::Value& value = output_of(r, name);
+    CHECK(value.dtype == DType::u8 && value.quant->scale[0] == 0.25F && value.quant->zero_point[0] == 7);
+  }
+
+  OnnxBuilder alone;  // nothing tells what the integers stand for: themselves
+  alone.input("x", DType::s8, {1, 4, 6, 6});
+  alone.node("MaxPool", {"x"}, {"y"}, {{"kernel_shape", Ints{2, 2}}});
+  alone.output("y");
+  CHECK(output_of(recognise(alone.graph), "n_y").quant->scale[0] == 1.0F);
+
+  OnnxBuilder sum;
+  sum.input("x", DType::f32, {4});
+  sum.q("x", "a");
+  sum.graph.values["a"] = {DType::u8, true, {4}};
+  sum.node("Add", {"a", "a"}, {"y"});  // of the integers, not of what they stand for
+  sum.output("y");
+  CHECK(recognise(sum.graph).reasons[1] == "input `a` is uint8; tensors are read through a DequantizeLinear only");
+}
+
 TEST(an_interior_value_that_is_an_output_stays_one) {
   OnnxBuilder m;
   m.quantized_input("x", {1, 4});

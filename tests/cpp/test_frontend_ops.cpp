@@ -428,6 +428,62 @@ TEST(qlinear_conv) {
   CHECK_THROWS(recognise(m.graph), "input 5 is missing");
 }
 
+TEST(qlinear_operators_of_microsoft) {
+  OnnxBuilder m;
+  m.input("a", DType::u8, {2, 4, 6, 6});
+  m.input("b", DType::u8, {2, 4, 6, 6});
+  m.floats("s", {}, {0.5F});
+  m.floats("t", {1}, {0.25F});
+  m.scalar_zero_point("z", DType::u8, 9);
+  const std::string ms = "com.microsoft";
+  m.node("QLinearAdd", {"a", "s", "z", "b", "t", "z", "t", "z"}, {"sum"}, {}, ms);
+  m.node("QLinearConcat", {"s", "z", "sum", "t", "z", "a", "s", "z"}, {"cat"}, {{"axis", std::int64_t{1}}}, ms);
+  m.node("QLinearAveragePool", {"cat", "s", "z", "s", "z"}, {"pool"}, {{"kernel_shape", Ints{2, 2}}}, ms);
+  m.node("QLinearGlobalAveragePool", {"pool", "s", "z", "t"}, {"mean"}, {}, ms);
+  m.node("QLinearLeakyRelu", {"mean", "t", "", "s", "z"}, {"y"}, {{"alpha", 0.5F}}, ms);
+  m.output("y");
+  m.graph.values["mean"] = {DType::u8, false, {}};
+  const Recognition r = recognise(m.graph);
+  for (const std::string& reason : r.reasons) CHECK_EQ(reason, "");
+  CHECK_EQ(r.units.size(), 5u);
+  CHECK(r.graph.layers[0].as<ir::ArithmeticAttrs>() && r.graph.layers[1].as<ir::ConcatAttrs>() &&
+        r.graph.layers[2].as<ir::PoolAttrs>() && r.graph.layers[3].as<ir::ReduceAttrs>());
+  CHECK(r.graph.layers[4].as<ir::ElementwiseAttrs>()->function.alpha == 0.5);
+  const ir::Value& mean = r.graph.value(r.graph.layers[3].outputs[0]);
+  CHECK(mean.quant->scale[0] == 0.25F && mean.quant->zero_point[0] == 0);  // absent: 0 of the tensor's type
+  CHECK_EQ(ir::to_string(mean.shape), "2x8x1x1");
+
+  m.graph.nodes[3].attributes["channels_last"] = std::int64_t{1};
+  CHECK(recognise(m.graph).graph.layers[3].as<ir::ReduceAttrs>()->axes == (Ints{1, 2}));
+  m.graph.nodes[2].attributes["channels_last"] = std::int64_t{1};
+  CHECK(recognise(m.graph).reasons[2].find("channels_last pools are not supported") == 0);
+  m.graph.nodes[1].inputs.pop_back();
+  CHECK_THROWS(recognise(m.graph), "has 7 inputs");
+}
+
+TEST(qgemm) {
+  OnnxBuilder m;
+  m.input("a", DType::u8, {3, 4});
+  m.s8("w", {2, 4});
+  m.floats("s", {}, {0.5F});
+  m.floats("ws", {2}, {1, 2});
+  m.scalar_zero_point("z", DType::u8, 1);
+  m.constant<std::int8_t>("wz", DType::s8, {2}, {0, 0});
+  m.constant<std::int32_t>("c", DType::s32, {2}, {5, 6});
+  m.node("QGemm", {"a", "s", "z", "w", "ws", "wz", "c"}, {"y"}, {{"transB", std::int64_t{1}}, {"alpha", 0.5F}},
+         "com.microsoft");
+  m.output("y");
+  Recognition r = recognise(m.graph);
+  const ir::Layer& layer = r.graph.layers.at(0);
+  CHECK(layer.as<ir::MatMulAttrs>()->transpose_b && layer.as<ir::MatMulAttrs>()->beta == 0.5);
+  CHECK(r.graph.value(layer.inputs[1]).quant->axis == 0);
+  CHECK(r.graph.value(layer.inputs[2]).quant->scale == (std::vector<float>{0.5F, 1}));
+  CHECK(r.graph.value(layer.outputs[0]).dtype == DType::f32);
+  for (const char* input : {"s", "z"}) m.graph.nodes[0].inputs.emplace_back(input);
+  r = recognise(m.graph);
+  CHECK(r.graph.value(r.graph.layers.at(0).outputs[0]).dtype == DType::u8);
+}
+
 TEST(qlinear_matmul) {
   OnnxBuilder m;
   m.input("a", DType::u8, {ir::kDynamic, 4});

@@ -125,7 +125,7 @@ def test_processes_end_cleanly(scenario: str, run_python: RunPython, digits_int8
     assert done.stderr == ""
 
 
-def test_the_library_exports_its_three_entries_only() -> None:
+def test_the_library_exports_its_four_entries_only() -> None:
     nm = shutil.which("nm")
     if nm is None:
         pytest.skip("nm is not installed")
@@ -133,7 +133,7 @@ def test_the_library_exports_its_three_entries_only() -> None:
         [nm, "-D", "--defined-only", vaip.get_library_path()], capture_output=True, text=True, check=True
     )
     names = sorted(line.split()[-1] for line in done.stdout.splitlines())
-    assert names == ["CreateEpFactories", "ReleaseEpFactory", "VaipGetApi"]
+    assert names == ["CreateEpFactories", "RegisterCustomOps", "ReleaseEpFactory", "VaipGetApi"]
 
 
 def test_unknown_versions_of_the_c_entry_are_refused() -> None:

@@ -173,6 +173,13 @@ def global_average_pool(draw: Draw, b: QLinearBuilder) -> Edge:
     return b.qlinear("QLinearGlobalAveragePool", b.tensor(x), -spread(x), spread(x), channels_last=last)
 
 
+def reduce_mean(draw: Draw, b: QLinearBuilder) -> Edge:
+    x = b.input((2, draw(st.integers(1, 5)), draw(st.integers(1, 5)), draw(st.integers(1, 5))))
+    axes = draw(st.sampled_from(([-1], [1, 2], [2, 3], [0])))
+    keepdims = draw(st.integers(0, 1))
+    return b.qlinear("QLinearReduceMean", b.tensor(x), -spread(x), spread(x), axes=axes, keepdims=keepdims)
+
+
 def softmax(draw: Draw, b: QLinearBuilder) -> Edge:
     x = b.input((2, 3, draw(st.integers(1, 9))))
     opset = draw(st.sampled_from((12, 13)))
@@ -192,15 +199,15 @@ KINDS: dict[str, Callable[[Draw, QLinearBuilder], Edge]] = {
     f.__name__: f
     for f in (
         conv, matmul, gemm, binary, activation, without_zero_point, average_pool, average_pool_ceil,
-        global_average_pool, softmax, concat,
+        global_average_pool, reduce_mean, softmax, concat,
     )
 }  # fmt: skip
 
 
 # onnxruntime's kernels add pairs of u8*s8 products in 16 bits on CPUs without VNNI, and have none for int8 by uint8;
 # without a zero point its QLinearSigmoid ends the process; with ceil_mode its pool counts elements beyond the padding;
-# its QLinearSoftmax makes 0 of 1.
-NOT_BY_CPU = {"conv", "matmul", "gemm", "without_zero_point", "average_pool_ceil", "softmax"}
+# its QLinearSoftmax makes 0 of 1; it has no QLinearReduceMean.
+NOT_BY_CPU = {"conv", "matmul", "gemm", "without_zero_point", "average_pool_ceil", "softmax", "reduce_mean"}
 
 
 def draw_model(draw: Draw, kind: str, *, power_of_two: bool) -> QLinearBuilder:
