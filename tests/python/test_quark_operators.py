@@ -472,9 +472,10 @@ def test_block_formats_are_not_registered() -> None:
         cpu_run([node], [], np.ones((1, 8), np.float32), ("y", TensorProto.FLOAT), vaip_operators())
 
 
-def test_a_model_that_quark_quantized(tmp_path: Path) -> None:
-    """A8W8: Extended Q and DQ, 8-bit activations and weights, int32 biases, float scales."""
+def test_a_model_that_quark_quantized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A8W8 and A16W8: activations of 8 and 16 bits, 8-bit weights, int32 biases, float scales."""
     pytest.importorskip("quark.onnx")
+    monkeypatch.chdir(tmp_path)  # Quark leaves a table of what it did
     from onnxruntime.quantization import CalibrationDataReader
     from quark.onnx import ModelQuantizer
     from quark.onnx.quantization.config import Config, get_default_config
