@@ -100,6 +100,7 @@ void visit(Device& d, FieldVisitor& v) {
     v.integer("channels_in", d.shim.channels_in, "count");
     v.integer("channels_out", d.shim.channels_out, "count");
     v.number("bytes_per_cycle", d.shim.bytes_per_cycle, "bytes/cycle");
+    v.integer("granule_bytes", d.shim.granule_bytes, "bytes");
     v.number("run_overhead_ns", d.shim.run_overhead_ns, "ns");
     v.number("read_task_cycles", d.shim.read_task_cycles, "cycles");
     v.number("write_task_cycles", d.shim.write_task_cycles, "cycles");
