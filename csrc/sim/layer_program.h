@@ -66,11 +66,11 @@ struct Leg {
   std::int64_t bytes = 0;        // in all; a broadcast counts once
   std::int64_t channels = 1;     // that carry it side by side
   std::int64_t run_bytes = 0;    // contiguous in memory; 0: as long as the transfer
-  std::int64_t abreast = 1;      // channels whose runs lie next to each other in memory, and move at the same time
   std::int64_t descriptors = 0;  // tasks given to the DMA engines, over all channels
   // Address translation of a far leg: pages entered, each time one is, and how many lie between two visits of the same
   // page. 0 visits: the transfer is sequential.
   std::int64_t page_visits = 0, page_set = 0;
+  std::int64_t abreast = 1;  // channels whose runs lie next to each other in memory, and move at the same time
 };
 
 // How the memory tiles pass an operand on. They hold units of tiles, of each stream; a unit arrives as a whole (it is

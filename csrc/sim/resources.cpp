@@ -102,6 +102,16 @@ double block_cycles(const LayerProgram& layer, const KernelCycles& kernel, const
          useful_share(layer, target);
 }
 
+bool serial_blocks(const LayerProgram& layer, const Target& target) {
+  const KernelKind kind = layer.kernel.kind;
+  return !target.profile.dataflow.pipelined_blocks &&
+         (kind == KernelKind::matmul || kind == KernelKind::convolution || kind == KernelKind::depthwise);
+}
+
+double block_gap_cycles(const LayerProgram& layer, const Target& target) {
+  return serial_blocks(layer, target) ? target.profile.dispatch.block_us * target.cycles_per_us : 0;
+}
+
 double dispatch_cycles(const LayerProgram& layer, const Target& target) {
   const device::Profile::Dispatch& dispatch = target.profile.dispatch;
   if (layer.kernel.kind == KernelKind::none) return 0;

@@ -27,9 +27,8 @@ class Steady {
  public:
   Steady(const LayerProgram& layer, const KernelCycles& kernel, const Target& target)
       : layer_(layer),
-        runs_(target.profile.dataflow.pipelined_blocks || layer.kernel.kind == KernelKind::copy
-                  ? 1
-                  : static_cast<double>(std::max<std::int64_t>(1, layer.blocks))),
+        runs_(serial_blocks(layer, target) ? static_cast<double>(std::max<std::int64_t>(1, layer.blocks)) : 1),
+        run_gap_(block_gap_cycles(layer, target)),
         blocks_(static_cast<double>(std::max<std::int64_t>(1, layer.blocks)) / runs_),
         calls_(blocks_ * static_cast<double>(std::max<std::int64_t>(1, layer.steps))),
         works_(shim_works(layer, target.device)),
@@ -114,7 +113,7 @@ class Steady {
   // Before a channel's first data in a run.
   double start(const Path& path, bool first_run) const {
     if (first_run) return path.far.start_cycles;
-    return static_cast<double>(path.far.tasks) >= runs_ ? path.far.task_cycles : 0;
+    return run_gap_ + (static_cast<double>(path.far.tasks) >= runs_ ? path.far.task_cycles : 0);
   }
 
   // Pieces come in and go out at the same time, but for the first and the last.
@@ -238,6 +237,7 @@ class Steady {
 
   const LayerProgram& layer_;
   double runs_;            // of blocks that fill and drain the array by themselves
+  double run_gap_;         // between two of them
   double blocks_, calls_;  // of one run
   ShimWorks works_;
   DramShare share_;

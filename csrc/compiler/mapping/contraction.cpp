@@ -315,7 +315,7 @@ class Mapper {
 
   // One shim channel per column and operand; all of them for the only operand that comes from DDR.
   std::int64_t input_channels(std::int64_t streams, bool other_in_l2) const {
-    if (flow_.spread_streams) return region_.columns;
+    if (flow_.spread_streams) return target_.device.array.columns;
     const std::int64_t available =
         flow_.adaptive && other_in_l2 ? region_.columns * target_.device.shim.channels_in : region_.columns;
     return std::min(streams, available);
