@@ -217,6 +217,9 @@ class Steady {
     const auto blocks = static_cast<std::int64_t>(blocks_), played = std::min(blocks, kBlocks);
     const std::int64_t count = units(path.operand->staging);
     std::array<double, 2> sent{}, called{};  // the last two units; the calls on the last two tiles
+    // A single output buffer makes the core wait between two blocks, when the next units catch up.
+    const double leaving = c().operand->buffers == 1 && blocks > 1 ? c().near_tile : 0;
+    const double per_call = (core_ - static_cast<double>(blocks - 1) * leaving) / calls_;
     double arrived = 0, settled = 0;
     for (std::int64_t block = 0; block < played; ++block) {
       if (block == kSettled) settled = called[0];
@@ -226,7 +229,8 @@ class Steady {
         double at = std::max(arrived, sent[0]);
         for (std::int64_t tile = 0; tile < tiles; ++tile) {
           at = std::max(at, called[1]) + path.near_tile;
-          called = {std::max(called[0], at) + core_ / calls_, called[0]};
+          const double free = called[0] + (block > 0 && i == 0 && tile == 0 ? leaving : 0);
+          called = {std::max(free, at) + per_call, called[0]};
         }
         sent = {at, sent[0]};
       }
