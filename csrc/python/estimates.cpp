@@ -204,8 +204,7 @@ void bind_estimates(py::module_& module) {
              "Cycles of one call on one core. sizes: m, k, n.");
   module.def("estimate_elements", &estimate_elements, arg("op"), arg("elements"), arg("row"), arg("formats"),
              arg("device"), arg("stack"), arg("rows"), arg("columns"), arg("tile"), arg("host_call"),
-             arg("mode") = "steady", release_gil,
-             "Timing as JSON of an operator of element_op_names().");
+             arg("mode") = "steady", release_gil, "Timing as JSON of an operator of element_op_names().");
   module.def("estimate_conv", &estimate_conv, arg("stages"), arg("formats"), arg("device"), arg("stack"),
              arg("host_call"), arg("mode") = "steady", release_gil,
              "Timing as JSON. stages: ((height, width), (channels in, out), window, stride, depthwise, rows, columns, "

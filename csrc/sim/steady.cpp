@@ -83,7 +83,7 @@ class Steady {
   }
 
   // When shares of what a run fetches and writes have crossed the shim channels, if all begin at once. While channels
-  // pause between two tasks they do not compete with those of the other direction.
+  // pause between two tasks they do not compete with the others, unless those pause, too.
   Shares transfer(const Shares& shares) const {
     Shares data, pauses;
     for (std::size_t i = 0; i < data.size(); ++i) {
@@ -98,8 +98,12 @@ class Steady {
       const bool slowed = together[i] > data[i];
       if (pauses[i] == 0 || !slowed) continue;
       Shares beside = data;
-      for (std::size_t other = 0; other < beside.size(); ++other)
-        if ((other < 2) != (i < 2)) beside[other] *= together[i] / finish[i];
+      for (std::size_t other = 0; other < beside.size(); ++other) {
+        if (other == i) continue;
+        const bool together_in_time = (other < 2) == (i < 2);  // inputs pause at the same time
+        const double alone = together_in_time ? std::max(0.0, pauses[i] - pauses[other]) : pauses[i];
+        beside[other] *= 1 - alone / finish[i];
+      }
       finish[i] = share_.race(beside)[i] + pauses[i];
     }
     return finish;

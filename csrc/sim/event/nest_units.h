@@ -22,7 +22,7 @@ struct Drained {
 
   bool serial = false;
   double gap_cycles = 0;  // before the next block begins
-  Counts blocks;  // of each class of cores
+  Counts blocks;          // of each class of cores
 };
 
 // DDR -> memory tiles: a unit for each wave of streams in turn.
