@@ -156,7 +156,7 @@ def mlir_air(lines: Sequence[Line]) -> list[Entry]:
                 line,
                 label,
                 f"rows of B with {N} columns are too far apart for one shim descriptor per {USUAL_L2_DEPTH} of them: "
-                "the design stages fewer, and how it feeds them is not published; it takes 1.3 to 1.5 times the prediction",
+                "the design stages fewer, how it feeds them is not published; it takes 1.3 to 1.5 times the prediction",
             )
             return
         query = Gemm(
