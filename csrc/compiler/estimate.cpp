@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "compiler/estimate_elements.h"
+#include "compiler/mapping/stream.h"
 #include "compiler/query_stack.h"
 #include "sim/simulate.h"
 
@@ -27,6 +28,25 @@ void check(const GemmQuery& query) {
   if (query.c_buffers) range("c_buffers", *query.c_buffers, 1, 2);
 }
 
+// The program that makes the output of 32-bit sums.
+sim::LayerProgram conversion(const GemmQuery& query, const Region& region, const sim::Target& target) {
+  ElementStream stream;
+  stream.kernel.kind = sim::KernelKind::element;
+  stream.kernel.function = sim::Function::requantize;
+  stream.kernel.a = device::Format::f32;
+  stream.kernel.c = query.out;
+  stream.elements = query.batch * query.M * query.N;
+  stream.a_bytes = device::bytes(stream.kernel.a, stream.elements);
+  stream.c_bytes = device::bytes(stream.kernel.c, stream.elements);
+  std::optional<sim::LayerProgram> layer = map_elements(stream, region, target);
+  if (!layer)
+    fail(ErrorKind::unsupported, "estimate_gemm: no tile of the conversion fits the memories of device '",
+         target.device.name, "'");
+  layer->op = "Cast";
+  layer->name = detail::concat("conversion ", stream.elements);
+  return *std::move(layer);
+}
+
 }  // namespace
 
 sim::Timing estimate_gemm(const GemmQuery& query, const device::Device& device, const device::Stack& stack) {
@@ -39,6 +59,7 @@ sim::Timing estimate_gemm(const GemmQuery& query, const device::Device& device, 
   if (query.partial_sums)
     flow.partial_sum_bytes = *query.partial_sums == query.out ? 0 : device::bytes(*query.partial_sums, 1);
 
+  const bool converts = flow.converts_apart && device::bits(query.out) < device::bits(device::Format::f32);
   const sim::Target target(device, adjusted.get());
   const Region region = make_region(target, query.rows, query.columns);
   Contraction problem;
@@ -51,7 +72,8 @@ sim::Timing estimate_gemm(const GemmQuery& query, const device::Device& device, 
   problem.n = query.N;
   problem.a_bytes = query.batch * device::bytes(query.a, query.M * query.K);
   problem.b_bytes = query.batch * device::bytes(query.b, query.K * query.N);
-  problem.c_bytes = query.batch * device::bytes(query.out, query.M * query.N);
+  if (converts) problem.c = device::Format::f32;
+  problem.c_bytes = query.batch * device::bytes(problem.c, query.M * query.N);
   problem.b_row_major = query.b_layout == GemmQuery::Layout::row;
   problem.c_column_major = query.c_layout == GemmQuery::Layout::column;
 
@@ -65,7 +87,9 @@ sim::Timing estimate_gemm(const GemmQuery& query, const device::Device& device, 
   }
   layer->op = "MatMul";
   layer->name = detail::concat("gemm ", query.M, "x", query.K, "x", query.N);
-  return sim::simulate(std::vector<sim::LayerProgram>{*std::move(layer)}, target, query.mode);
+  std::vector<sim::LayerProgram> program = {*std::move(layer)};
+  if (converts) program.push_back(conversion(query, region, target));
+  return sim::simulate(program, target, query.mode);
 }
 
 double estimate_kernel(const KernelQuery& query, const device::Device& device, const device::Stack& stack) {

@@ -89,7 +89,7 @@ sim::Timing estimate_elements(const ElementQuery& query, const device::Device& d
   }
   layer.op = query.op;
   layer.name = detail::concat(query.op, " ", query.elements);
-  return sim::simulate(std::vector<sim::LayerProgram>{std::move(layer)}, target);
+  return sim::simulate(std::vector<sim::LayerProgram>{std::move(layer)}, target, query.mode);
 }
 
 }  // namespace vaip::compiler

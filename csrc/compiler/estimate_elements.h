@@ -31,6 +31,7 @@ struct ElementQuery {
   std::optional<std::int64_t> rows, columns;  // of the array; else what the stack uses for element-wise kernels
   std::optional<std::int64_t> tile;           // elements per kernel call; else the fastest
   bool host_call = true;                      // as in GemmQuery
+  sim::Mode mode = sim::Mode::steady;
 };
 
 // Throws Error(invalid_argument) for an unknown op or sizes that make no sense, Error(unsupported) when no tile fits.

@@ -114,7 +114,7 @@ double layer_cycles(const sim::Timing& timing) { return timing.cycles - timing.h
 sim::Timing estimate_conv(const ConvQuery& query, const device::Device& device, const device::Stack& stack) {
   const QueryStack adjusted = adjusted_stack(query, device, stack);
   const sim::Target target(device, adjusted.get());
-  return sim::simulate(std::vector<sim::LayerProgram>{map(query, target, {})}, target);
+  return sim::simulate(std::vector<sim::LayerProgram>{map(query, target, {})}, target, query.mode);
 }
 
 sim::Timing estimate_pipeline(const std::vector<ConvQuery>& stages, const device::Device& device,
@@ -127,7 +127,8 @@ sim::Timing estimate_pipeline(const std::vector<ConvQuery>& stages, const device
     const QueryStack adjusted = adjusted_stack(stage, device, stack);
     const sim::Target target(device, adjusted.get());
     const Edges edges{i > 0, i + 1 < stages.size()};
-    sim::Timing timing = sim::simulate(std::vector<sim::LayerProgram>{map(stage, target, edges)}, target);
+    sim::Timing timing =
+        sim::simulate(std::vector<sim::LayerProgram>{map(stage, target, edges)}, target, stages.front().mode);
     slowest = std::max(slowest, layer_cycles(timing));
     // A stage starts when the one before has made the rows under its window.
     timing.layers.front().start_cycles = timing.host_cycles + filling;
@@ -135,6 +136,7 @@ sim::Timing estimate_pipeline(const std::vector<ConvQuery>& stages, const device
     if (i + 1 < stages.size()) filling += per_line * static_cast<double>(stages[i + 1].window);
     result.device = timing.device;
     result.stack = timing.stack;
+    result.mode = timing.mode;
     result.clock_ghz = timing.clock_ghz;
     result.host_cycles = std::max(result.host_cycles, timing.host_cycles);
     result.macs += timing.macs;
@@ -197,7 +199,7 @@ sim::Timing estimate_attention(const AttentionQuery& query, const device::Device
   add(map_contraction(scores, region, target), "MatMul", "scores");
   add(map_elements(softmax, region, target), "Softmax", "softmax");
   add(map_contraction(values, region, target), "MatMul", "values");
-  return sim::simulate(layers, target);
+  return sim::simulate(layers, target, query.mode);
 }
 
 }  // namespace vaip::compiler

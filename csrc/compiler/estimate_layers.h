@@ -20,6 +20,7 @@ struct ConvQuery {
   std::optional<std::int64_t> rows, columns;  // of the array; else what the stack uses
   std::string kernel;                         // as in GemmQuery
   bool host_call = true;                      // as in GemmQuery
+  sim::Mode mode = sim::Mode::steady;         // of a pipeline: that of its first stage
 };
 
 // Errors as estimate_gemm's.
@@ -35,6 +36,7 @@ struct AttentionQuery {
   device::Format format = device::Format::bf16;
   std::optional<std::int64_t> rows, columns;
   bool host_call = true;
+  sim::Mode mode = sim::Mode::steady;
 };
 
 // softmax(Q K^T) V with the scores in the array's memories. A mask does not shorten it: masked scores are computed,

@@ -39,6 +39,7 @@ struct Device {
   struct Shim {
     std::int64_t channels_in = 0, channels_out = 0;        // per column: DDR -> array (MM2S), array -> DDR (S2MM)
     double bytes_per_cycle = 0;                            // of a channel
+    std::int64_t granule_bytes = 0;                        // the least that a channel reads or writes of a run
     double run_overhead_ns = 0;                            // of a channel, per contiguous run in DDR
     double read_task_cycles = 0, write_task_cycles = 0;    // of a channel, per task after its first
     double read_start_cycles = 0, write_start_cycles = 0;  // from the start of a transfer to its first data
@@ -51,7 +52,7 @@ struct Device {
   } lock;
   struct Dram {
     double read_gbps = 0, write_gbps = 0, combined_gbps = 0;  // sustained, as the array sees it
-    std::int64_t granule_bytes = 0;                           // the least that an access moves
+    std::int64_t granule_bytes = 0;                           // the least that it moves of a run
     std::int64_t page_bytes = 0;                              // of address translation
     double page_miss_ns = 0;            // of the memory system, per access to a page whose translation is not at hand
     std::int64_t translated_pages = 0;  // that stay at hand

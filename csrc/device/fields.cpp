@@ -61,6 +61,7 @@ void visit_profile(FieldVisitor& v, Profile& p) {
     v.integer("tile_n", p.dataflow.tile_n, "count");
     v.integer("c_buffers", p.dataflow.c_buffers, "count");
     v.integer("partial_sum_bytes", p.dataflow.partial_sum_bytes, "bytes");
+    v.flag("converts_apart", p.dataflow.converts_apart);
     v.integer("staged_run_bytes", p.dataflow.staged_run_bytes, "bytes");
     v.integer("rows", p.dataflow.rows, "count");
     v.integer("columns", p.dataflow.columns, "count");
@@ -70,6 +71,7 @@ void visit_profile(FieldVisitor& v, Profile& p) {
     v.number("host_call_us", p.dispatch.host_call_us, "us");
     v.number("launch_us", p.dispatch.launch_us, "us");
     v.number("layer_us", p.dispatch.layer_us, "us");
+    v.number("block_us", p.dispatch.block_us, "us");
     v.number("quantize_ns_per_element", p.dispatch.quantize_ns_per_element, "ns");
   });
 }
@@ -100,6 +102,7 @@ void visit(Device& d, FieldVisitor& v) {
     v.integer("channels_in", d.shim.channels_in, "count");
     v.integer("channels_out", d.shim.channels_out, "count");
     v.number("bytes_per_cycle", d.shim.bytes_per_cycle, "bytes/cycle");
+    v.integer("granule_bytes", d.shim.granule_bytes, "bytes");
     v.number("run_overhead_ns", d.shim.run_overhead_ns, "ns");
     v.number("read_task_cycles", d.shim.read_task_cycles, "cycles");
     v.number("write_task_cycles", d.shim.write_task_cycles, "cycles");

@@ -47,6 +47,7 @@ struct Profile {
     std::int64_t tile_m = 0, tile_k = 0, tile_n = 0;  // of every plain product; 0: the fastest that fits
     std::int64_t c_buffers = 1;                       // of the output tile in a core
     std::int64_t partial_sum_bytes = 0;  // of an output element between two steps over K; 0: the output's own type
+    bool converts_apart = false;         // a product's sums go to DDR, another program converts them
     std::int64_t staged_run_bytes = 0;   // depth over K that L2 stages: contiguous bytes read from DDR; 0: one tile
     std::int64_t rows = 0, columns = 0;  // of the array that the stack's overlay uses; 0: all
     std::int64_t element_rows = 0;       // rows that element-wise kernels use; 0: all
@@ -55,6 +56,7 @@ struct Profile {
     double host_call_us = 0;             // host work per call of a program
     double launch_us = 0;                // from the host's submission to the array's first work and back
     double layer_us = 0;                 // synchronisation and reconfiguration between layers
+    double block_us = 0;                 // from one block to the next where they are not pipelined: each is launched
     double quantize_ns_per_element = 0;  // host Q/DQ at a cluster's edge
   } dispatch;
 };

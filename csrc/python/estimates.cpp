@@ -111,7 +111,7 @@ double estimate_kernel(const std::string& kind, const TileShape& sizes, const Fo
 
 std::string estimate_elements(const std::string& op, std::int64_t elements, std::int64_t row, const Formats& formats,
                               const std::string& device, const std::string& stack, Extent rows, Extent columns,
-                              Extent tile, bool host_call) {
+                              Extent tile, bool host_call, const std::string& mode) {
   compiler::ElementQuery query;
   query.op = op;
   query.elements = elements;
@@ -121,6 +121,7 @@ std::string estimate_elements(const std::string& op, std::int64_t elements, std:
   query.columns = columns;
   query.tile = tile;
   query.host_call = host_call;
+  query.mode = sim::mode_from_name(mode);
   const Target target(device, stack);
   return report::to_json(compiler::estimate_elements(query, target.device, *target.stack));
 }
@@ -130,7 +131,7 @@ using ConvStage = std::tuple<std::array<std::int64_t, 2>, std::array<std::int64_
                              Extent, Extent, std::string>;
 
 std::string estimate_conv(const std::vector<ConvStage>& stages, const Formats& formats, const std::string& device,
-                          const std::string& stack, bool host_call) {
+                          const std::string& stack, bool host_call, const std::string& mode) {
   std::vector<compiler::ConvQuery> queries;
   for (const auto& [output, channels, window, stride, depthwise, rows, columns, kernel] : stages) {
     compiler::ConvQuery query;
@@ -146,6 +147,7 @@ std::string estimate_conv(const std::vector<ConvStage>& stages, const Formats& f
     query.columns = columns;
     query.kernel = kernel;
     query.host_call = host_call;
+    query.mode = sim::mode_from_name(mode);
     queries.push_back(query);
   }
   const Target target(device, stack);
@@ -156,7 +158,7 @@ std::string estimate_conv(const std::vector<ConvStage>& stages, const Formats& f
 
 std::string estimate_attention(const TileShape& sizes, const std::array<std::int64_t, 2>& heads,
                                const std::string& format, const std::string& device, const std::string& stack,
-                               Extent rows, Extent columns, bool host_call) {
+                               Extent rows, Extent columns, bool host_call, const std::string& mode) {
   compiler::AttentionQuery query;
   query.queries = sizes[0];
   query.keys = sizes[1];
@@ -167,6 +169,7 @@ std::string estimate_attention(const TileShape& sizes, const std::array<std::int
   query.rows = rows;
   query.columns = columns;
   query.host_call = host_call;
+  query.mode = sim::mode_from_name(mode);
   const Target target(device, stack);
   return report::to_json(compiler::estimate_attention(query, target.device, *target.stack));
 }
@@ -200,15 +203,15 @@ void bind_estimates(py::module_& module) {
              arg("stack"), arg("op"), arg("kernel"), arg("accumulates"), arg("c_shares_a_bank"), release_gil,
              "Cycles of one call on one core. sizes: m, k, n.");
   module.def("estimate_elements", &estimate_elements, arg("op"), arg("elements"), arg("row"), arg("formats"),
-             arg("device"), arg("stack"), arg("rows"), arg("columns"), arg("tile"), arg("host_call"), release_gil,
-             "Timing as JSON of an operator of element_op_names().");
+             arg("device"), arg("stack"), arg("rows"), arg("columns"), arg("tile"), arg("host_call"),
+             arg("mode") = "steady", release_gil, "Timing as JSON of an operator of element_op_names().");
   module.def("estimate_conv", &estimate_conv, arg("stages"), arg("formats"), arg("device"), arg("stack"),
-             arg("host_call"), release_gil,
+             arg("host_call"), arg("mode") = "steady", release_gil,
              "Timing as JSON. stages: ((height, width), (channels in, out), window, stride, depthwise, rows, columns, "
              "kernel); "
              "several are a depth-first pipeline.");
   module.def("estimate_attention", &estimate_attention, arg("sizes"), arg("heads"), arg("format"), arg("device"),
-             arg("stack"), arg("rows"), arg("columns"), arg("host_call"), release_gil,
+             arg("stack"), arg("rows"), arg("columns"), arg("host_call"), arg("mode") = "steady", release_gil,
              "Timing as JSON. sizes: queries, keys, head dimension; heads: of the queries, of keys and values.");
   module.def("element_op_names", &element_op_names, "Operators that estimate_elements() knows.");
   module.def("description_files", &description_files, "The device and stack files that come with VAIP, name to text.");

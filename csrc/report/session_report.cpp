@@ -117,6 +117,7 @@ SessionReport start_report(const frontend::OnnxGraph& graph, const partition::Pa
   report.stack = partition::stack_of(config, *device)->name;
   report.overrides = config.device_overrides;
   for (const auto& [path, value] : config.stack_overrides) report.overrides["stack." + path] = value;
+  report.mode = config.mode;
   report.config_source = config.source;
   report.warnings = config.warnings;
   report.clock_ghz = device->clock_ghz;
@@ -141,6 +142,7 @@ std::string to_json(const SessionReport& report) {
       {"model", report.model},
       {"device", report.device},
       {"stack", report.stack},
+      {"mode", sim::name(report.mode)},
       {"config", report.config_source},
       {"warnings", report.warnings},
       {"overrides", overrides_json(report.overrides)},
@@ -183,6 +185,7 @@ std::string to_json(const sim::Timing& timing) {
   Json out = {
       {"device", timing.device},
       {"stack", timing.stack},
+      {"mode", sim::name(timing.mode)},
       {"clock_ghz", timing.clock_ghz},
       {"cycles", timing.cycles},
       {"latency_us", latency_us},

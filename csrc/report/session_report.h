@@ -33,6 +33,7 @@ struct SessionReport {
   std::uint64_t session_id = 0;
   std::string model;  // path, or "" when loaded from bytes
   std::string device, stack, config_source;
+  sim::Mode mode = sim::Mode::steady;
   std::vector<std::string> warnings;             // of the configuration
   std::map<std::string, std::string> overrides;  // of device and stack: dotted path -> JSON text of the value
   double clock_ghz = 0;                          // of the device, also when nothing is claimed
@@ -44,8 +45,8 @@ struct SessionReport {
 SessionReport start_report(const frontend::OnnxGraph& graph, const partition::Partition& partition,
                            const partition::Config& config);
 
-// `vaip run --json` of contracts without "host_ms"; adds "session_id", "stack", "config", "warnings", "overrides",
-// "operators", "clusters".
+// `vaip run --json` of contracts without "host_ms"; adds "session_id", "stack", "mode", "config", "warnings",
+// "overrides", "operators", "clusters".
 std::string to_json(const SessionReport& report);
 
 // A program's timing without a session around it: "cycles", "latency_us", "host_cycles", "layers" as above, ...

@@ -70,6 +70,7 @@ struct Leg {
   // Address translation of a far leg: pages entered, each time one is, and how many lie between two visits of the same
   // page. 0 visits: the transfer is sequential.
   std::int64_t page_visits = 0, page_set = 0;
+  std::int64_t abreast = 1;  // channels whose runs lie next to each other in memory, and move at the same time
 };
 
 // How the memory tiles pass an operand on. They hold units of tiles, of each stream; a unit arrives as a whole (it is

@@ -13,12 +13,12 @@ double runs_of(const Leg& leg) {
                                                : std::max<std::int64_t>(leg.descriptors, 1));
 }
 
-// What DRAM moves for a far leg: at least a granule per run. A longer run's ends are taken as aligned: the published
-// rows with runs of 432 bytes show no waste.
-double granule_bytes(const Leg& leg, const device::Device& device) {
-  const std::int64_t waste =
-      leg.run_bytes > 0 ? std::max<std::int64_t>(0, device.dram.granule_bytes - leg.run_bytes) : 0;
-  return static_cast<double>(leg.bytes) + runs_of(leg) * static_cast<double>(waste);
+// What moves for a far leg where a run takes at least a granule, which the channels abreast share. A longer run's ends
+// are taken as aligned: the published rows with runs of 432 bytes show no waste.
+double granule_bytes(const Leg& leg, std::int64_t granule, std::int64_t abreast) {
+  if (leg.run_bytes == 0) return static_cast<double>(leg.bytes);
+  const std::int64_t waste = std::max<std::int64_t>(0, granule - leg.run_bytes * abreast);
+  return static_cast<double>(leg.bytes) + runs_of(leg) * static_cast<double>(waste) / static_cast<double>(abreast);
 }
 
 // Accesses to a page whose translation is not at hand: none while the pages between two visits fit the translations
@@ -46,9 +46,9 @@ ShimWork shim_work(const Leg& far, Direction direction, const device::Device& de
   ShimWork work;
   if (far.bytes == 0) return work;
   const auto channels = static_cast<double>(channels_of(far));
-  work.dram_bytes = granule_bytes(far, device);
+  work.dram_bytes = granule_bytes(far, device.dram.granule_bytes, std::max<std::int64_t>(1, far.abreast));
   work.miss_cycles = page_misses(far, device) * device.dram.page_miss_ns * device.clock_ghz;
-  work.data_cycles = work.dram_bytes / channels / device.shim.bytes_per_cycle +
+  work.data_cycles = granule_bytes(far, device.shim.granule_bytes, 1) / channels / device.shim.bytes_per_cycle +
                      runs_of(far) / channels * device.shim.run_overhead_ns * device.clock_ghz;
   work.tasks = std::max<std::int64_t>(1, ceil_div(far.descriptors, channels_of(far)));
   const bool read = direction == Direction::read;
@@ -100,6 +100,16 @@ double call_cycles(const LayerProgram& layer, const KernelCycles& kernel, const 
 double block_cycles(const LayerProgram& layer, const KernelCycles& kernel, const Target& target) {
   return (kernel.per_block + target.device.lock.acquire_cycles + target.device.lock.release_cycles) /
          useful_share(layer, target);
+}
+
+bool serial_blocks(const LayerProgram& layer, const Target& target) {
+  const KernelKind kind = layer.kernel.kind;
+  return !target.profile.dataflow.pipelined_blocks &&
+         (kind == KernelKind::matmul || kind == KernelKind::convolution || kind == KernelKind::depthwise);
+}
+
+double block_gap_cycles(const LayerProgram& layer, const Target& target) {
+  return serial_blocks(layer, target) ? target.profile.dispatch.block_us * target.cycles_per_us : 0;
 }
 
 double dispatch_cycles(const LayerProgram& layer, const Target& target) {

@@ -71,6 +71,10 @@ double near_tile_cycles(const Operand& operand, const device::Device& device);
 double call_cycles(const LayerProgram& layer, const KernelCycles& kernel, const Target& target);
 double block_cycles(const LayerProgram& layer, const KernelCycles& kernel, const Target& target);
 
+// Whether each block of output tiles fills and drains the array by itself, and how long after the one before it starts.
+bool serial_blocks(const LayerProgram& layer, const Target& target);
+double block_gap_cycles(const LayerProgram& layer, const Target& target);
+
 double dispatch_cycles(const LayerProgram& layer, const Target& target);
 
 }  // namespace vaip::sim

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "base/error.h"
 #include "sim/event/observer.h"
 #include "sim/event/play.h"
 #include "sim/resources.h"
@@ -45,14 +44,6 @@ LayerCost played_cost(const LayerProgram& layer, const KernelCycles& kernel, con
 
 }  // namespace
 
-std::string_view name(Mode mode) { return mode == Mode::event ? "event" : "steady"; }
-
-Mode mode_from_name(std::string_view text) {
-  if (text == "steady") return Mode::steady;
-  if (text == "event") return Mode::event;
-  fail(ErrorKind::invalid_argument, "mode '", text, "': expected 'steady' or 'event'");
-}
-
 LayerTiming time_layer(const LayerProgram& layer, const Target& target, Mode mode, event::Observer* observer,
                        double start) {
   const KernelModel model(layer.kernel, target.device, target.profile);
@@ -89,6 +80,7 @@ Timing simulate(Span<const LayerProgram> layers, const Target& target, Mode mode
   Timing timing;
   timing.device = target.device.name;
   timing.stack = target.stack.name;
+  timing.mode = mode;
   timing.clock_ghz = target.device.clock_ghz;
   timing.layers.reserve(layers.size());
 

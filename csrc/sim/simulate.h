@@ -18,13 +18,6 @@ namespace event {
 class Observer;
 }
 
-enum class Mode : std::uint8_t {
-  steady,  // extrapolated from the steady state: microseconds of host time per layer
-  event,   // played descriptor by descriptor and lock by lock: milliseconds
-};
-std::string_view name(Mode mode);            // "steady", "event"
-Mode mode_from_name(std::string_view text);  // throws Error(invalid_argument) that lists the names
-
 struct LayerCost {
   double cycles = 0;
   CostBreakdown breakdown;

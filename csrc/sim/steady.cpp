@@ -27,9 +27,8 @@ class Steady {
  public:
   Steady(const LayerProgram& layer, const KernelCycles& kernel, const Target& target)
       : layer_(layer),
-        runs_(target.profile.dataflow.pipelined_blocks || layer.kernel.kind == KernelKind::copy
-                  ? 1
-                  : static_cast<double>(std::max<std::int64_t>(1, layer.blocks))),
+        runs_(serial_blocks(layer, target) ? static_cast<double>(std::max<std::int64_t>(1, layer.blocks)) : 1),
+        run_gap_(block_gap_cycles(layer, target)),
         blocks_(static_cast<double>(std::max<std::int64_t>(1, layer.blocks)) / runs_),
         calls_(blocks_ * static_cast<double>(std::max<std::int64_t>(1, layer.steps))),
         works_(shim_works(layer, target.device)),
@@ -84,7 +83,7 @@ class Steady {
   }
 
   // When shares of what a run fetches and writes have crossed the shim channels, if all begin at once. While channels
-  // pause between two tasks they do not compete with those of the other direction.
+  // pause between two tasks they do not compete with the others, unless those pause, too.
   Shares transfer(const Shares& shares) const {
     Shares data, pauses;
     for (std::size_t i = 0; i < data.size(); ++i) {
@@ -99,8 +98,12 @@ class Steady {
       const bool slowed = together[i] > data[i];
       if (pauses[i] == 0 || !slowed) continue;
       Shares beside = data;
-      for (std::size_t other = 0; other < beside.size(); ++other)
-        if ((other < 2) != (i < 2)) beside[other] *= together[i] / finish[i];
+      for (std::size_t other = 0; other < beside.size(); ++other) {
+        if (other == i) continue;
+        const bool together_in_time = (other < 2) == (i < 2);  // inputs pause at the same time
+        const double alone = together_in_time ? std::max(0.0, pauses[i] - pauses[other]) : pauses[i];
+        beside[other] *= 1 - alone / finish[i];
+      }
       finish[i] = share_.race(beside)[i] + pauses[i];
     }
     return finish;
@@ -114,7 +117,7 @@ class Steady {
   // Before a channel's first data in a run.
   double start(const Path& path, bool first_run) const {
     if (first_run) return path.far.start_cycles;
-    return static_cast<double>(path.far.tasks) >= runs_ ? path.far.task_cycles : 0;
+    return run_gap_ + (static_cast<double>(path.far.tasks) >= runs_ ? path.far.task_cycles : 0);
   }
 
   // Pieces come in and go out at the same time, but for the first and the last.
@@ -218,6 +221,9 @@ class Steady {
     const auto blocks = static_cast<std::int64_t>(blocks_), played = std::min(blocks, kBlocks);
     const std::int64_t count = units(path.operand->staging);
     std::array<double, 2> sent{}, called{};  // the last two units; the calls on the last two tiles
+    // A single output buffer makes the core wait between two blocks, when the next units catch up.
+    const double leaving = c().operand->buffers == 1 && blocks > 1 ? c().near_tile : 0;
+    const double per_call = (core_ - static_cast<double>(blocks - 1) * leaving) / calls_;
     double arrived = 0, settled = 0;
     for (std::int64_t block = 0; block < played; ++block) {
       if (block == kSettled) settled = called[0];
@@ -227,7 +233,8 @@ class Steady {
         double at = std::max(arrived, sent[0]);
         for (std::int64_t tile = 0; tile < tiles; ++tile) {
           at = std::max(at, called[1]) + path.near_tile;
-          called = {std::max(called[0], at) + core_ / calls_, called[0]};
+          const double free = called[0] + (block > 0 && i == 0 && tile == 0 ? leaving : 0);
+          called = {std::max(free, at) + per_call, called[0]};
         }
         sent = {at, sent[0]};
       }
@@ -238,6 +245,7 @@ class Steady {
 
   const LayerProgram& layer_;
   double runs_;            // of blocks that fill and drain the array by themselves
+  double run_gap_;         // between two of them
   double blocks_, calls_;  // of one run
   ShimWorks works_;
   DramShare share_;

@@ -10,6 +10,13 @@
 
 namespace vaip::sim {
 
+enum class Mode : std::uint8_t {
+  steady,  // extrapolated from the steady state: microseconds of host time per layer
+  event,   // played descriptor by descriptor and lock by lock: milliseconds
+};
+std::string_view name(Mode mode);            // "steady", "event"
+Mode mode_from_name(std::string_view text);  // throws Error(invalid_argument) that lists the names
+
 enum class Bound : std::uint8_t { compute, l1, l2, ddr, dispatch };
 std::string_view name(Bound bound);  // "compute", "l1", "l2", "ddr", "dispatch"
 
@@ -43,6 +50,7 @@ struct LayerTiming {
 
 struct Timing {
   std::string device, stack;
+  Mode mode = Mode::steady;
   double clock_ghz = 0;
   double cycles = 0;       // the whole program, host costs at its edges included
   double host_cycles = 0;  // of these: host Q/DQ, copies and dispatch at the program's edges

@@ -67,6 +67,7 @@ def estimate_elements(
     columns: int | None,
     tile: int | None,
     host_call: bool,
+    mode: str = ...,
 ) -> str: ...
 def estimate_conv(
     stages: Sequence[ConvStage],
@@ -74,6 +75,7 @@ def estimate_conv(
     device: str,
     stack: str,
     host_call: bool,
+    mode: str = ...,
 ) -> str: ...
 def estimate_attention(
     sizes: Sequence[int],
@@ -84,6 +86,7 @@ def estimate_attention(
     rows: int | None,
     columns: int | None,
     host_call: bool,
+    mode: str = ...,
 ) -> str: ...
 def element_op_names() -> list[str]: ...
 def description_files() -> dict[str, str]: ...

@@ -48,6 +48,7 @@ class Shim:
     channels_in: int
     channels_out: int
     bytes_per_cycle: float
+    granule_bytes: int
     run_overhead_ns: float
     read_task_cycles: float
     write_task_cycles: float

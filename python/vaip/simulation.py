@@ -152,15 +152,16 @@ def estimate_elements(
     tile: int | None = None,
     stack: str = "vitisai",
     host_call: bool = True,
+    mode: str = "steady",
 ) -> Timing:
     """Predicted time of an element-wise operator, a normalisation or a copy on `elements` elements (of the result).
 
     `op` is one of add, mul, relu, gelu, silu, silu_mul, rope, rmsnorm, layernorm, groupnorm, softmax, cast, memcpy, ...
     (an unknown one is an error that lists them). `row` elements belong together in a normalisation; 0: all. `tile` is
-    the number of elements per kernel call; formats, array and `host_call` are as in estimate_gemm().
+    the number of elements per kernel call; formats, array, `host_call` and `mode` are as in estimate_gemm().
     """
     text = _core.estimate_elements(
-        op, elements, row, (a, b, out), _description(device), stack, rows, cols, tile, host_call
+        op, elements, row, (a, b, out), _description(device), stack, rows, cols, tile, host_call, mode
     )
     return Timing.from_dict(json.loads(text))
 
@@ -189,11 +190,13 @@ def estimate_conv(
     device: str | Device = "strix",
     stack: str = "vitisai",
     host_call: bool = True,
+    mode: str = "steady",
 ) -> Timing:
     """Predicted time of a convolution, or of several as a depth-first pipeline.
 
     In a pipeline each stage has cores of its own (`rows` x `cols`), all work at the same time, row after row of the
-    image, and only the first reads from DRAM and only the last writes to it. Formats and errors as estimate_gemm().
+    image, and only the first reads from DRAM and only the last writes to it. Formats, `mode` and errors as
+    estimate_gemm().
     """
     described = [
         (
@@ -208,7 +211,7 @@ def estimate_conv(
         )
         for s in stages
     ]
-    text = _core.estimate_conv(described, (a, b, out), _description(device), stack, host_call)
+    text = _core.estimate_conv(described, (a, b, out), _description(device), stack, host_call, mode)
     return Timing.from_dict(json.loads(text))
 
 
@@ -225,10 +228,22 @@ def estimate_attention(
     cols: int | None = None,
     stack: str = "vitisai",
     host_call: bool = True,
+    mode: str = "steady",
 ) -> Timing:
-    """Predicted time of softmax(Q K^T) V with the scores kept in the array; a mask does not shorten it."""
+    """Predicted time of softmax(Q K^T) V with the scores kept in the array; a mask does not shorten it.
+
+    `mode` as in estimate_gemm().
+    """
     text = _core.estimate_attention(
-        (queries, keys, head_dim), (query_heads, kv_heads), dtype, _description(device), stack, rows, cols, host_call
+        (queries, keys, head_dim),
+        (query_heads, kv_heads),
+        dtype,
+        _description(device),
+        stack,
+        rows,
+        cols,
+        host_call,
+        mode,
     )
     return Timing.from_dict(json.loads(text))
 

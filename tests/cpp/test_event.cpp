@@ -77,11 +77,11 @@ sim::event::Played play(const LayerProgram& layer, const sim::Target& target,
   return sim::event::play(layer, model.cycles(layer.kernel), target, observer);
 }
 
-// The steady state against the event-driven simulation. A few layers in which a channel, a stream and the cores are
-// nearly equally busy depend on how their waits interleave, which no formula follows.
+// The steady state against the event-driven simulation: within 2 percent, but for one layer of a set, in which a
+// channel, a stream and the cores are nearly equally busy.
 class Agreement {
  public:
-  void add(const LayerProgram& layer, const sim::Target& target, double tolerance = 3.5) {
+  void add(const LayerProgram& layer, const sim::Target& target, double tolerance = 2.5) {
     const double steady = sim::time_layer(layer, target).cycles;
     const double event = sim::time_layer(layer, target, sim::Mode::event).cycles;
     const double off = 100 * std::fabs(steady / event - 1);
@@ -94,8 +94,8 @@ class Agreement {
   }
   void check() const {
     CHECK(layers_ > 0);
-    CHECK(sum_ < 0.5 * layers_);       // percent on average
-    CHECK(beyond_ <= 0.02 * layers_);  // 2 percent but for one layer in 50
+    CHECK(sum_ < 0.5 * layers_);  // percent on average
+    CHECK(beyond_ <= 1);          // 2 percent but for one layer
   }
 
  private:
@@ -235,7 +235,7 @@ TEST(networks_agree) {
       const double steady = sim::simulate(layers, machine.target()).cycles;
       const double event = sim::simulate(layers, machine.target(), sim::Mode::event).cycles;
       CHECK(std::fabs(steady / event - 1) < 0.003);
-      for (const LayerProgram& layer : on_the_array(layers)) agreement.add(layer, machine.target(), 5);
+      for (const LayerProgram& layer : on_the_array(layers)) agreement.add(layer, machine.target(), 4.5);
     }
   }
   agreement.check();

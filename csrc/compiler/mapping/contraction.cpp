@@ -275,6 +275,10 @@ class Mapper {
             rounds);
     set_far(layer_.c, p_.c_in_l2 ? 0 : p_.c_bytes, region_.columns * (flow_.adaptive ? device.shim.channels_out : 1),
             c_run(c), rounds);
+    // Columns of the array that work side by side read a row of B, and write a row of C, together.
+    layer_.b.far.abreast = p_.b_row_major ? cores_n : 1;
+    const bool whole_rows = !flow_.adaptive || p_.kind == sim::KernelKind::matmul;
+    layer_.c.far.abreast = !whole_rows ? 1 : p_.c_column_major ? cores_m : cores_n;
     if (is_flat()) set_row_pages(c, cores_m, cores_n);
     return true;
   }
@@ -311,7 +315,7 @@ class Mapper {
 
   // One shim channel per column and operand; all of them for the only operand that comes from DDR.
   std::int64_t input_channels(std::int64_t streams, bool other_in_l2) const {
-    if (flow_.spread_streams) return region_.columns;
+    if (flow_.spread_streams) return target_.device.array.columns;
     const std::int64_t available =
         flow_.adaptive && other_in_l2 ? region_.columns * target_.device.shim.channels_in : region_.columns;
     return std::min(streams, available);

@@ -21,7 +21,8 @@ class Nest {
         far_(shim_works(layer, target.device)),
         timeline_(DramShare(far_, target.device), observer, start),
         classes_(std::max({waves(layer.a), waves(layer.b), waves(layer.c)})),
-        drained_{!target.profile.dataflow.pipelined_blocks, Counts(static_cast<std::size_t>(classes_), 0)} {
+        drained_{serial_blocks(layer, target), block_gap_cycles(layer, target),
+                 Counts(static_cast<std::size_t>(classes_), 0)} {
     inputs_of_class_.resize(static_cast<std::size_t>(classes_));
     add_input(layer.a, 'a', a_);
     add_input(layer.b, 'b', b_);

@@ -21,7 +21,8 @@ struct Drained {
   bool allows(std::int64_t block) const { return !serial || *std::min_element(blocks.begin(), blocks.end()) >= block; }
 
   bool serial = false;
-  Counts blocks;  // of each class of cores
+  double gap_cycles = 0;  // before the next block begins
+  Counts blocks;          // of each class of cores
 };
 
 // DDR -> memory tiles: a unit for each wave of streams in turn.
@@ -38,7 +39,7 @@ class Fetch final : public ShimChannel {
   std::vector<Fifos> waves_;
   const Drained& drained_;
   std::size_t wave_ = 0;
-  std::int64_t unit_ = 0;
+  std::int64_t unit_ = 0, block_ = 0;
 };
 
 // A stream between a memory tile and cores: tiles, one after another.

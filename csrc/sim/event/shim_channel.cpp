@@ -13,14 +13,14 @@ std::int64_t ShimChannel::bytes_before(std::int64_t part) const {
   return total_bytes_ / parts_ * part + std::min(part, total_bytes_ % parts_);
 }
 
-void ShimChannel::start_parts(double now, std::int64_t count) {
+void ShimChannel::start_parts(double now, std::int64_t count, double wait) {
   start_ = now;
   under_way_ = count;
   const std::int64_t first_task = carried_ == 0 ? 1 : tasks_before(carried_);
   const double gaps = static_cast<double>(tasks_before(carried_ + count) - first_task) * work_.task_cycles;
   busy_cycles_ += gaps;
   // The first task is given to the channel as the layer starts; its start-up may have passed while the data was made.
-  const double ready = (carried_ == 0 ? std::max(now, work_.start_cycles) : now) + gaps;
+  const double ready = (carried_ == 0 ? std::max(now, work_.start_cycles) : now) + wait + gaps;
   if (ready > now)
     end_ = ready;
   else

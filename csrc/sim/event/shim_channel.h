@@ -19,7 +19,7 @@ class ShimChannel : public Activity {
   std::int64_t bytes() const { return bytes_before(carried_); }  // carried so far
 
  protected:
-  void start_parts(double now, std::int64_t count);
+  void start_parts(double now, std::int64_t count, double wait = 0);
   virtual void parts_done(double now) = 0;
 
  private:

@@ -142,6 +142,7 @@ class Timing(_Document):
     latency_us: float
     macs: int = 0
     tops_effective: float = 0.0
+    mode: str = "steady"  # or "event": played lock by lock
     host_cycles: float = 0.0
     ddr_read_bytes: int = 0
     ddr_write_bytes: int = 0
@@ -181,6 +182,7 @@ class Report(_Document):
     operators: dict[str, dict[str, int]] = field(default_factory=dict)  # {"Conv": {"ipu": 53, "cpu": 0}, ...}
     session_id: int = 0
     stack: str = ""
+    mode: str = "steady"  # or "event": played lock by lock
     config: str = ""  # the file that it came from
     warnings: list[str] = field(default_factory=list)  # of the configuration: accepted and hardly meant
     details: JsonObject = field(default_factory=dict)
