@@ -17,6 +17,7 @@ namespace rules {
 void conv(UnitBuilder& unit);
 void gemm(UnitBuilder& unit);
 void matmul(UnitBuilder& unit);
+void conv_transpose(UnitBuilder& unit);
 void qlinear_conv(UnitBuilder& unit);
 void qlinear_matmul(UnitBuilder& unit);
 // element-wise: rules_elementwise.cpp
@@ -31,6 +32,13 @@ void pool(UnitBuilder& unit);
 std::optional<std::size_t> find_padded_pool(const GraphIndex& index, std::size_t pad);
 void global_pool(UnitBuilder& unit);
 void reduce(UnitBuilder& unit);
+// normalizations: rules_normalization.cpp
+void layer_normalization(UnitBuilder& unit);  // and RMSNormalization
+void instance_normalization(UnitBuilder& unit);
+void group_normalization(UnitBuilder& unit);
+void batch_normalization(UnitBuilder& unit);
+void lp_normalization(UnitBuilder& unit);
+void skip_normalization(UnitBuilder& unit);
 // data movement: rules_movement.cpp
 void concat(UnitBuilder& unit);
 void pad(UnitBuilder& unit);
