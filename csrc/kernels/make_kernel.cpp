@@ -60,11 +60,12 @@ void check_operands(const LayerOperands& operands) {
                           layer.as<ir::MatMulAttrs>() || layer.as<ir::IntegerMatMulAttrs>() ||
                           layer.as<ir::IntegerConvAttrs>();
   const std::size_t needed = two_inputs ? 2 : 1;
+  const bool optional = two_inputs || layer.as<ir::NormalizationAttrs>();  // the inputs behind those
   if (operands.inputs.size() < needed || operands.outputs.empty())
     fail(ErrorKind::invalid_model, operands.inputs.size(), " inputs and ", operands.outputs.size(), " outputs; needs ",
          needed, " and 1");
   for (std::size_t i = 0; i < operands.inputs.size(); ++i)
-    if (!operands.inputs[i].present() && (i < 2 || !two_inputs))
+    if (!operands.inputs[i].present() && (i < needed || !optional))
       fail(ErrorKind::invalid_model, "input ", i, " is absent");
   const auto check = [&](const Operand& operand, bool is_input) {
     if (!operand.present()) return;

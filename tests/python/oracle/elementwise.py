@@ -67,8 +67,10 @@ UNARY: dict[str, Callable[[Reals, Attributes], Reals]] = {
     "Celu": lambda x, a: np.where(
         x < 0, _f32(a, "alpha", 1.0) * np.expm1(np.minimum(x, 0.0) / _f32(a, "alpha", 1.0)), x
     ),
-    "Selu": lambda x, a: _f32(a, "gamma", 1.05070102214813232421875)
-    * np.where(x < 0, _f32(a, "alpha", 1.67326319217681884765625) * np.expm1(np.minimum(x, 0.0)), x),
+    "Selu": lambda x, a: (
+        _f32(a, "gamma", 1.05070102214813232421875)
+        * np.where(x < 0, _f32(a, "alpha", 1.67326319217681884765625) * np.expm1(np.minimum(x, 0.0)), x)
+    ),
     "Softsign": lambda x, a: x / (1.0 + np.abs(x)),
     "Shrink": lambda x, a: np.where(np.abs(x) > _f32(a, "lambd", 0.5), x - np.sign(x) * _f32(a, "bias", 0.0), 0.0),
     "ThresholdedRelu": lambda x, a: np.where(x > _f32(a, "alpha", 1.0), x, 0.0),
@@ -97,6 +99,7 @@ BINARY: dict[str, Callable[[Reals, Reals], Reals]] = {
     "Pow": np.power,
     "PRelu": lambda x, slope: np.where(x < 0, slope * x, x),
 }
+
 
 def _log_sum_exp(x: Reals, axes: tuple[int, ...], keep: bool) -> Reals:
     largest = x.max(axis=axes, keepdims=True)

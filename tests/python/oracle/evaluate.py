@@ -263,9 +263,7 @@ def _normalization(node: Node) -> Reals:
     if op == "LpNormalization":
         return normalization.lp(x, node.attr("axis", -1), node.attr("p", 2))
     if op == "LayerNormalization":
-        return normalization.layer(
-            x, node.real(1), None if bias is None else bias.real, node.attr("axis", -1), epsilon
-        )
+        return normalization.layer(x, node.real(1), None if bias is None else bias.real, node.attr("axis", -1), epsilon)
     if op in ("RMSNormalization", "SimplifiedLayerNormalization"):
         return normalization.root_mean_square(x, node.real(1), node.attr("axis", -1), epsilon)
     if op == "BatchNormalization":
@@ -315,8 +313,13 @@ _OPERATORS: dict[str, Callable[[Node], Reals | Tensor | list[Reals]]] = {
     "Dropout": lambda n: n.real(0),
     **dict.fromkeys(
         (
-            "LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization", "InstanceNormalization",
-            "GroupNormalization", "BatchNormalization", "LpNormalization",
+            "LayerNormalization",
+            "RMSNormalization",
+            "SimplifiedLayerNormalization",
+            "InstanceNormalization",
+            "GroupNormalization",
+            "BatchNormalization",
+            "LpNormalization",
         ),
         _normalization,
     ),
