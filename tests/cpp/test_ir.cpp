@@ -240,7 +240,7 @@ TEST(conv_transpose_shapes) {
   CHECK_THROWS(infer(attrs, {{1, 4, 5, 6}, {4, 3, 3, 3}, {3}}), "bias must have 6");
   CHECK_THROWS(infer(attrs, {{1, 6, 5, 6}, {4, 3, 3, 3}}), "expects 4 input channels");
   CHECK_THROWS(infer(attrs, {{1, 3, 5, 6}, {3, 3, 3, 3}}), "divide into 2 groups");
-  CHECK_THROWS(infer(attrs, {{1, 4, 1, 1}, {4, 3, 1, 1}}), "leave nothing of dimension 3");
+  CHECK_THROWS(infer(attrs, {{1, 4, 1, 1}, {4, 3, 1, 1}}), "leave nothing of dimension 2");
   ir::ConvTransposeAttrs given;
   given.strides = {3};
   given.output_shape = {10};

@@ -122,9 +122,9 @@ TEST(normalizations_of_every_kind_type_and_layout) {
             real = (x.real(at) - mean.real({at[1]})) / std::sqrt(variance.real({at[1]}) + attrs.epsilon);
           else
             real = normalised(attrs, x, at);
-          if (std::isnan(real)) real = -1e9;  // 0/0, where there is neither spread nor epsilon
-          if (scaled && real != -1e9) real *= parameter(scale, at);
-          if (inputs.size() > 2 && inputs[2] != nullptr && real != -1e9) real += parameter(bias, at);
+          if (std::isnan(real)) return -1e9;  // 0/0, where there is neither spread nor epsilon
+          if (scaled) real *= parameter(scale, at);
+          if (inputs.size() > 2 && inputs[2] != nullptr) real += parameter(bias, at);
           return ir::apply(attrs.activation, real);
         },
         "normalization " + std::to_string(i) + " kind " + std::to_string(static_cast<int>(attrs.op)) + " of " +

@@ -309,11 +309,11 @@ def _parameter(draw: Draw, b: ModelBuilder, shape: tuple[int, ...], low: float, 
 
 
 def layer_norm(draw: Draw, b: ModelBuilder) -> list[Edge]:
-    op = draw(st.sampled_from(("LayerNormalization", "LayerNormalization", "SimplifiedLayerNormalization")))
-    b.style.opset = max(b.style.opset, 17)
+    op = draw(st.sampled_from(("LayerNormalization", "LayerNormalization", "RMSNormalization")))
+    b.style.opset = max(b.style.opset, 17 if op == "LayerNormalization" else 23)
     _draw_width(draw, b)
     shape = (*_shape(draw, 1, 3), draw(st.sampled_from((2, 7, 24, 64, 300))))
-    axis = draw(st.integers(-len(shape), len(shape) - 1)) if op == "LayerNormalization" else -1
+    axis = draw(st.integers(-len(shape), len(shape) - 1))
     normalised = shape[axis % len(shape) :]
     inputs = [b.dq(b.input(shape)), _parameter(draw, b, normalised, 0.2, 2.0)]
     if op == "LayerNormalization" and draw(st.booleans()):
