@@ -66,20 +66,6 @@ double bound(const GraphIndex& index, const Node& node, std::size_t input, const
   return (*value)[0];
 }
 
-bool same_tensor(const GraphIndex& index, const std::string& a, const std::string& b) {
-  if (a == b) return true;
-  const auto pa = index.producer(a), pb = index.producer(b);
-  if (!pa || !pb) return false;
-  const Node &na = index.node(*pa), &nb = index.node(*pb);
-  if (!is_dequantize(na) || !is_dequantize(nb) || na.inputs[0] != nb.inputs[0]) return false;
-  try {
-    return read_quantization(index, na) == read_quantization(index, nb);
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::unsupported) throw;
-    return false;
-  }
-}
-
 bool is_product(const Node& node) {
   return node.op_type == "Mul" && node.domain.empty() && node.inputs.size() == 2 && !node.outputs.empty() &&
          !node.outputs[0].empty();

@@ -2,6 +2,7 @@
 // declines with a reason what VAIP does not execute.
 #pragma once
 
+#include "frontend/decomposed.h"
 #include "frontend/unit_builder.h"
 
 namespace vaip::frontend {
@@ -39,6 +40,7 @@ void group_normalization(UnitBuilder& unit);
 void batch_normalization(UnitBuilder& unit);
 void lp_normalization(UnitBuilder& unit);
 void skip_normalization(UnitBuilder& unit);
+void decomposed(UnitBuilder& unit, const Decomposed& found);  // anchored at its last node
 // data movement: rules_movement.cpp
 void concat(UnitBuilder& unit);
 void pad(UnitBuilder& unit);

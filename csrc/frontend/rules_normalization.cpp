@@ -1,4 +1,5 @@
 // Normalizations.
+#include <algorithm>
 #include <array>
 
 #include "frontend/rules.h"
@@ -33,6 +34,15 @@ void require_only_result(const UnitBuilder& unit) {
 void finish(UnitBuilder& unit, const ir::NormalizationAttrs& attrs) {
   require_only_result(unit);
   unit.finish(attrs, 1);
+}
+
+// The parameter's dimensions are the last ones of the tensor that it scales or shifts, or 1.
+void require_broadcast(const UnitBuilder& unit, const ir::Value& parameter, const ir::Shape& normalised) {
+  const ir::Shape& shape = parameter.shape;
+  bool fits = shape.size() <= normalised.size();
+  for (std::size_t d = 0; fits && d < shape.size(); ++d)
+    fits = shape[d] == 1 || shape[d] == normalised[normalised.size() - shape.size() + d];
+  if (!fits) unit.decline("`", parameter.name, "` does not broadcast to ", ir::to_string(normalised));
 }
 
 }  // namespace
@@ -91,6 +101,31 @@ void lp_normalization(UnitBuilder& unit) {
   attrs.axis = attribute(node, "axis", std::int64_t{-1});
   unit.add_activation(0);
   finish(unit, attrs);
+}
+
+void decomposed(UnitBuilder& unit, const Decomposed& found) {
+  const ir::Shape shape = unit.add_activation(found.input).shape;
+  for (const std::size_t i : found.nodes) {
+    unit.cover(i);
+    for (const std::string& input : unit.index().node(i).inputs) unit.cover_dequantize(input);
+  }
+  ir::LayerAttrs attrs = found.attrs;
+  if (auto* normalization = std::get_if<ir::NormalizationAttrs>(&attrs)) {
+    const auto rank = static_cast<std::int64_t>(shape.size()), count = static_cast<std::int64_t>(found.axes.size());
+    std::vector<std::int64_t> axes = found.axes;
+    for (std::int64_t& axis : axes) axis += axis < 0 ? rank : 0;
+    std::sort(axes.begin(), axes.end());
+    for (std::int64_t i = 0; i < count; ++i) {
+      if (axes[static_cast<std::size_t>(i)] != rank - count + i) unit.decline("means over other than the last axes");
+    }
+    if (count == 0) unit.decline("means over all axes");
+    normalization->axis = -count;
+    const ir::Shape normalised(shape.end() - count, shape.end());
+    if (!found.scale.empty()) require_broadcast(unit, unit.add_parameter(found.scale, "scale"), normalised);
+    if (found.scale.empty() && !found.bias.empty()) unit.add_absent();
+    if (!found.bias.empty()) require_broadcast(unit, unit.add_parameter(found.bias, "bias"), normalised);
+  }
+  unit.finish(attrs);
 }
 
 void skip_normalization(UnitBuilder& unit) {

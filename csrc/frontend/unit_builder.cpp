@@ -197,7 +197,10 @@ const ir::Value& UnitBuilder::add_operand(std::size_t input, Role role) {
 
 void UnitBuilder::add_bias(std::size_t input, const char* what) {
   if (!has_input(node(), input)) return add_absent();
-  const std::string& name = node().inputs[input];
+  add_parameter(node().inputs[input], what);
+}
+
+const ir::Value& UnitBuilder::add_parameter(const std::string& name, const char* what) {
   const auto producer = index().producer(name);
   if (!index().constant(name) && !(producer && is_dequantize(index().node(*producer)))) {
     decline(what, " `", name, "` is not constant");
@@ -208,7 +211,7 @@ void UnitBuilder::add_bias(std::size_t input, const char* what) {
     decline(what, " `", name, "` is ", ir::name(found.value.dtype), " (supported: float, ", allowed_types(Role::bias),
             ")");
   }
-  add(std::move(found));
+  return add(std::move(found));
 }
 
 const ir::Value& UnitBuilder::add_integer_tensor(std::size_t input, const Quantization& quantization) {

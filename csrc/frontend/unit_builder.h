@@ -31,6 +31,7 @@ class UnitBuilder {
   const ir::Value& add_operand(std::size_t input, Role role = Role::activation);
   // A constant, quantized or float; or absent.
   void add_bias(std::size_t input, const char* what = "bias");
+  const ir::Value& add_parameter(const std::string& value, const char* what);  // such a constant of any of its nodes
   void add_absent() { layer_.inputs.push_back(ir::kNoValue); }
   // Operators that list the parameters of an integer tensor among their inputs.
   const ir::Value& add_integer_tensor(std::size_t input, const Quantization& quantization);

@@ -59,10 +59,15 @@ VAIP_MULTIVERSION void add_elements(const T* __restrict in, std::int64_t count, 
   }
 }
 
+// kCells, kParameters: whether the elements' numbers differ; else there is one for all.
+template <bool kCells, bool kParameters>
 VAIP_MULTIVERSION void normalise(double* __restrict x, std::int64_t count, const double* __restrict multiplier,
                                  const double* __restrict offset, const double* __restrict divisor,
                                  const double* __restrict scale, const double* __restrict bias) {
-  for (std::int64_t i = 0; i < count; ++i) x[i] = (x[i] * multiplier[i] - offset[i]) / divisor[i] * scale[i] + bias[i];
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t c = kCells ? i : 0, p = kParameters ? i : 0;
+    x[i] = (x[i] * multiplier[c] - offset[c]) / divisor[c] * scale[p] + bias[p];
+  }
 }
 
 // Constants of one element each, and how they repeat over the tensor.
@@ -151,18 +156,21 @@ class NormalizationKernel : public Kernel {
       measured = cells;
     }
     elements_.for_each_run(kBlock, [&](const LoopNest::Offsets& at, std::int64_t count) {
-      double block[kBlock], repeated[5][kBlock];
+      double block[kBlock], gathered[5][kBlock];
       const std::array<std::int64_t, LoopNest::kMaxOperands>& strides = elements_.inner().strides;
       load_real(dtype_, context.inputs[0], at[1], strides[1], count, loaded_, block);
+      const bool differ[] = {strides[2] != 0, strides[3] != 0 || strides[4] != 0};  // cells, parameters
       const auto dense = [&](const double* values, std::size_t operand, double* buffer) {
         values += at[operand];
-        if (strides[operand] == 1) return values;
+        if (strides[operand] == 1 || !differ[operand == 2 ? 0 : 1]) return values;
         for (std::int64_t i = 0; i < count; ++i) buffer[i] = values[i * strides[operand]];
         return static_cast<const double*>(buffer);
       };
-      normalise(block, count, dense(measured, 2, repeated[0]), dense(measured + cells_, 2, repeated[1]),
-                dense(measured + 2 * cells_, 2, repeated[2]), dense(scale_.values.data(), 3, repeated[3]),
-                dense(bias_.values.data(), 4, repeated[4]));
+      const auto function = differ[0] ? (differ[1] ? normalise<true, true> : normalise<true, false>)
+                                      : (differ[1] ? normalise<false, true> : normalise<false, false>);
+      function(block, count, dense(measured, 2, gathered[0]), dense(measured + cells_, 2, gathered[1]),
+               dense(measured + 2 * cells_, 2, gathered[2]), dense(scale_.values.data(), 3, gathered[3]),
+               dense(bias_.values.data(), 4, gathered[4]));
       apply(attrs_.activation, block, count);
       store_real(quantizer_, block, context.outputs[0], at[0], strides[0], count);
     });
@@ -338,8 +346,13 @@ NormalizationKernel::NormalizationKernel(const ir::NormalizationAttrs& attrs, co
     cells_ = x.shape[1];
     cell_strides[1] = 1;
   } else {
-    for (std::size_t d = rank; d-- > 0;) {
-      if (sets.measured[d]) continue;
+    // In the order in which the input has them, so that neighbours have neighbouring cells.
+    std::vector<std::size_t> kept;
+    for (std::size_t d = rank; d-- > 0;)
+      if (!sets.measured[d]) kept.push_back(d);
+    std::stable_sort(kept.begin(), kept.end(),
+                     [&](std::size_t a, std::size_t b) { return x.strides[a] < x.strides[b]; });
+    for (const std::size_t d : kept) {
       cell_strides[d] = cells_;
       cells_ *= x.shape[d];
     }

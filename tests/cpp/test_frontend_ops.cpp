@@ -187,6 +187,72 @@ TEST(normalizations) {
   CHECK(declined(mean, "output 1 (`mean`)"));
 }
 
+TEST(operators_written_out_as_float_nodes) {
+  // y = (x - mean) / sqrt(mean((x - mean)^2) + eps) * scale + bias
+  const auto layer_norm = [](const Ints& axes) {
+    OnnxBuilder m;
+    m.quantized_input("x", {2, 3, 4});
+    m.node("ReduceMean", {"x_f"}, {"mean"}, {{"axes", axes}});
+    m.node("Sub", {"x_f", "mean"}, {"d"});
+    m.node("Pow", {"d", m.floats("two", {}, {2})}, {"d2"});
+    m.node("ReduceMean", {"d2"}, {"variance"}, {{"axes", axes}});
+    m.node("Add", {"variance", m.floats("eps", {}, {0.25F})}, {"v"});
+    m.node("Sqrt", {"v"}, {"s"});
+    m.node("Div", {"d", "s"}, {"n"});
+    m.node("Mul", {"n", m.floats("scale", {4}, {1, 2, 3, 4})}, {"m"});
+    m.node("Add", {m.weight("bias", {4}), "m"}, {"r"});
+    m.quantized_output("r", "y");
+    return m;
+  };
+  using Op = ir::NormalizationAttrs::Op;
+  OnnxBuilder m = layer_norm({-1});
+  Recognition r = recognise(m.graph);
+  CHECK_EQ(r.units.size(), 1u);
+  for (const std::string& reason : r.reasons) CHECK_EQ(reason, "");
+  const auto* attrs = r.units[0].layer.as<ir::NormalizationAttrs>();
+  CHECK(attrs && attrs->op == Op::layer && attrs->axis == -1 && attrs->epsilon == 0.25);
+  CHECK_EQ(r.units[0].layer.inputs.size(), 3u);
+  CHECK_EQ(r.units[0].layer.name, "n_r");
+
+  m.output("n");  // a value in between that is needed elsewhere: separate layers
+  CHECK(recognise(m.graph).units.size() > 1);
+  CHECK(recognise(layer_norm({0}).graph).units.size() > 1);  // not over the last dimensions
+  CHECK(recognise(layer_norm({2}).graph).units.size() == 1);
+  m = layer_norm({-1});
+  m.floats("two", {}, {3});
+  CHECK(recognise(m.graph).units.size() > 1);
+
+  OnnxBuilder rms;
+  rms.quantized_input("x", {2, 3, 4});
+  rms.node("Mul", {"x_f", "x_f"}, {"x2"});
+  rms.node("ReduceMean", {"x2"}, {"square"}, {{"axes", Ints{1, 2}}});
+  rms.node("Add", {rms.floats("eps", {}, {0.25F}), "square"}, {"v"});
+  rms.node("Sqrt", {"v"}, {"s"});
+  rms.node("Reciprocal", {"s"}, {"i"});
+  rms.node("Mul", {"x_f", "i"}, {"r"});
+  rms.quantized_output("r", "y");
+  r = recognise(rms.graph);
+  CHECK_EQ(r.units.size(), 1u);
+  attrs = r.units[0].layer.as<ir::NormalizationAttrs>();
+  CHECK(attrs && attrs->op == Op::rms && attrs->axis == -2);
+
+  // Gelu, x * (1 + erf(x / sqrt(2))) * 0.5, behind a convolution that stays as it is
+  OnnxBuilder gelu;
+  gelu.quantized_input("x", {1, 2, 4});
+  gelu.node("Conv", {"x_f", gelu.weight("w", {2, 2, 1})}, {"c"});
+  gelu.node("Div", {"c", gelu.floats("root", {}, {1.4142135F})}, {"d"});
+  gelu.node("Erf", {"d"}, {"e"});
+  gelu.node("Add", {"e", gelu.floats("one", {}, {1})}, {"f"});
+  gelu.node("Mul", {"c", "f"}, {"p"});
+  gelu.node("Mul", {"p", gelu.floats("half", {}, {0.5F})}, {"r"});
+  gelu.quantized_output("r", "y");
+  r = recognise(gelu.graph);
+  CHECK_EQ(r.units.size(), 2u);
+  CHECK(unit_of(r, "n_r")->layer.as<ir::ElementwiseAttrs>()->function.kind == Kind::gelu);
+  gelu.floats("root", {}, {1.5F});
+  CHECK(recognise(gelu.graph).units.size() > 2);
+}
+
 TEST(gemm_and_matmul) {
   OneOp gemm({6, 2});
   gemm.m.floats("b", {3}, {1, 2, 3});

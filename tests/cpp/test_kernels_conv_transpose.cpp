@@ -92,10 +92,12 @@ TEST(transposed_convolutions_with_random_attributes_on_all_paths) {
   for (int i = 0; i < 120; ++i) {
     Case c =
         random_case(random, pick<DType>(random, {DType::u8, DType::s8}), pick<DType>(random, {DType::u8, DType::s8}));
+    // 8 bits of u8 less a zero point need 9.
+    const bool narrow = c.w.value.dtype == DType::s8;
     check(c, "transposed convolution " + std::to_string(i));
     for (const ComputePath path : {ComputePath::int8, ComputePath::f32, ComputePath::f64}) {
       // oneDNN without VNNI has no exact int8 kernel for some grouped shapes: the other paths must do.
-      if (path == ComputePath::int8 && c.attrs.groups > 1) continue;
+      if (path == ComputePath::int8 && (c.attrs.groups > 1 || !narrow)) continue;
       kernels::KernelOptions options;
       options.path = path;
       check(c, "transposed convolution " + std::to_string(i) + " path " + std::string(name(path)), options);

@@ -197,6 +197,15 @@ def matmul(draw: Draw, b: ModelBuilder) -> list[Edge]:
     return [b.finish(b.matmul(x, draw(st.integers(1, 40)), **_weights(draw, b)), **_activation(draw, b))]
 
 
+def matmul_of_activations(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    _draw_width(draw, b)
+    batch, inner = _shape(draw, 0, 2, 4), draw(st.integers(1, 80))
+    other = draw(st.sampled_from((batch, tuple(1 for _ in batch), ())))
+    left = b.input((*batch, draw(st.integers(1, 9)), inner))
+    right = b.input((*other, inner, draw(st.integers(1, 9))))
+    return [b.finish(b.op("MatMul", [b.dq(left), b.dq(right)]), **_activation(draw, b))]
+
+
 def _broadcast(draw: Draw, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape itself, or one that broadcasts to it: ones in places, leading dimensions missing."""
     kept = tuple(1 if draw(st.sampled_from((False, False, True))) else size for size in shape)
@@ -470,9 +479,10 @@ def requantize(draw: Draw, b: ModelBuilder) -> list[Edge]:
 KINDS: dict[str, Callable[[Draw, ModelBuilder], list[Edge]]] = {
     f.__name__.rstrip("_"): f
     for f in (
-        conv, conv_transpose, depthwise_conv, pointwise_conv, gemm, matmul, arithmetic, same_input_twice, sum_of_many,
-        concat, max_pool, average_pool, global_pool, reduce_mean, reduce, layer_norm, instance_norm, group_norm,
-        batch_norm, lp_norm, pad, reshape, slice_, split, resize, unary, swish, softmax, requantize,
+        conv, conv_transpose, depthwise_conv, pointwise_conv, gemm, matmul, matmul_of_activations, arithmetic,
+        same_input_twice, sum_of_many, concat, max_pool, average_pool, global_pool, reduce_mean, reduce, layer_norm,
+        instance_norm, group_norm, batch_norm, lp_norm, pad, reshape, slice_, split, resize, unary, swish, softmax,
+        requantize,
     )
 }  # fmt: skip
 

@@ -32,6 +32,10 @@ OPERATORS = (
     "Add", "AveragePool", "Clip", "Concat", "Conv", "Flatten", "Gemm", "GlobalAveragePool", "HardSigmoid", "HardSwish",
     "Identity", "LeakyRelu", "MatMul", "MaxPool", "Mul", "PRelu", "Pad", "ReduceMean", "Relu", "Reshape", "Resize",
     "Sigmoid", "Slice", "Softmax", "Split", "Squeeze", "Sub", "Sum", "Tanh", "Transpose", "Unsqueeze",
+    "Celu", "Cos", "Selu", "Shrink", "Sin", "Softsign", "ThresholdedRelu", "ConvTranspose", "BatchNormalization",
+    "GroupNormalization", "InstanceNormalization", "LayerNormalization", "LpNormalization", "RMSNormalization",
+    "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSum",
+    "ReduceSumSquare",
 )  # fmt: skip
 
 
@@ -125,7 +129,8 @@ def with_constants(case: Any) -> Any | None:
 
 # Float inputs that are parameters rather than data, and those that are weights.
 PARAMETERS = {"Clip": {1, 2}, "Pad": {2}, "Resize": {1, 2}, "Conv": {2}, "Gemm": {2}}
-WEIGHTS = {"Conv": {1}, "Gemm": {1}}
+PARAMETERS |= {f"{kind}Normalization": {1, 2, 3, 4} for kind in ("Batch", "Group", "Instance", "Layer", "RMS")}
+WEIGHTS = {"Conv": {1}, "ConvTranspose": {1}, "Gemm": {1}}
 
 
 def in_qdq_form(case: Any) -> ModelBuilder | None:
