@@ -37,7 +37,14 @@ const std::unordered_map<std::string_view, Kind>& kinds() {
                                                                    {"Floor", Kind::floor},
                                                                    {"Ceil", Kind::ceil},
                                                                    {"Round", Kind::round},
-                                                                   {"Sign", Kind::sign}};
+                                                                   {"Sign", Kind::sign},
+                                                                   {"Celu", Kind::celu},
+                                                                   {"Selu", Kind::selu},
+                                                                   {"Softsign", Kind::softsign},
+                                                                   {"Shrink", Kind::shrink},
+                                                                   {"ThresholdedRelu", Kind::thresholded_relu},
+                                                                   {"Sin", Kind::sin},
+                                                                   {"Cos", Kind::cos}};
   return table;
 }
 
@@ -59,20 +66,6 @@ double bound(const GraphIndex& index, const Node& node, std::size_t input, const
   return (*value)[0];
 }
 
-bool same_tensor(const GraphIndex& index, const std::string& a, const std::string& b) {
-  if (a == b) return true;
-  const auto pa = index.producer(a), pb = index.producer(b);
-  if (!pa || !pb) return false;
-  const Node &na = index.node(*pa), &nb = index.node(*pb);
-  if (!is_dequantize(na) || !is_dequantize(nb) || na.inputs[0] != nb.inputs[0]) return false;
-  try {
-    return read_quantization(index, na) == read_quantization(index, nb);
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::unsupported) throw;
-    return false;
-  }
-}
-
 bool is_product(const Node& node) {
   return node.op_type == "Mul" && node.domain.empty() && node.inputs.size() == 2 && !node.outputs.empty() &&
          !node.outputs[0].empty();
@@ -82,7 +75,7 @@ bool is_product(const Node& node) {
 
 bool is_activation(const Node& node) {
   if (node.inputs.empty() || node.outputs.empty() || node.outputs[0].empty()) return false;
-  if (node.domain == "com.microsoft") return node.op_type == "Gelu";
+  if (node.domain == "com.microsoft") return node.op_type == "Gelu" || node.op_type == "QuickGelu";
   return node.domain.empty() && (node.op_type == "PRelu" || kinds().count(node.op_type) != 0);
 }
 
@@ -93,6 +86,7 @@ ir::Activation read_activation(const GraphIndex& index, const Node& node) {
     if (!has_single_slope(index, node, activation.alpha)) decline(node, "its slope is not a single constant");
     return activation;
   }
+  if (node.op_type == "QuickGelu") return {Kind::swish, attribute(node, "alpha", 1.702F), 0.0};
   activation.kind = kinds().at(node.op_type);
   switch (activation.kind) {
     case Kind::clip:
@@ -103,14 +97,22 @@ ir::Activation read_activation(const GraphIndex& index, const Node& node) {
       activation.alpha = attribute(node, "alpha", 0.01F);
       break;
     case Kind::elu:
+    case Kind::celu:
+    case Kind::thresholded_relu:
+    case Kind::swish:
       activation.alpha = attribute(node, "alpha", 1.0F);
       break;
     case Kind::hard_sigmoid:
       activation.alpha = attribute(node, "alpha", 0.2F);
       activation.beta = attribute(node, "beta", 0.5F);
       break;
-    case Kind::swish:
-      if (attribute(node, "alpha", 1.0F) != 1.0F) decline(node, "an alpha other than 1 is not supported");
+    case Kind::selu:
+      activation.alpha = attribute(node, "alpha", 1.67326319217681884765625F);
+      activation.beta = attribute(node, "gamma", 1.05070102214813232421875F);
+      break;
+    case Kind::shrink:
+      activation.alpha = attribute(node, "lambd", 0.5F);
+      activation.beta = attribute(node, "bias", 0.0F);
       break;
     case Kind::gelu: {
       const std::string approximate = attribute(node, "approximate", "none");

@@ -301,4 +301,18 @@ std::optional<std::vector<double>> constant_reals(const GraphIndex& index, const
   return reals;
 }
 
+bool same_tensor(const GraphIndex& index, const std::string& a, const std::string& b) {
+  if (a == b) return true;
+  const auto pa = index.producer(a), pb = index.producer(b);
+  if (!pa || !pb) return false;
+  const Node &na = index.node(*pa), &nb = index.node(*pb);
+  if (!is_dequantize(na) || !is_dequantize(nb) || na.inputs[0] != nb.inputs[0]) return false;
+  try {
+    return read_quantization(index, na) == read_quantization(index, nb);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::unsupported) throw;
+    return false;
+  }
+}
+
 }  // namespace vaip::frontend

@@ -50,4 +50,7 @@ TensorData quantize_constant(const TensorData& tensor, const Quantization& quant
 // neither.
 std::optional<std::vector<double>> constant_reals(const GraphIndex& index, const std::string& value);
 
+// Whether both are the same real numbers: one value, or two DequantizeLinear of one tensor with equal parameters.
+bool same_tensor(const GraphIndex& index, const std::string& a, const std::string& b);
+
 }  // namespace vaip::frontend

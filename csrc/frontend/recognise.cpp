@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <optional>
+#include <unordered_map>
 #include <utility>
 
 #include "frontend/activations.h"
@@ -38,7 +39,12 @@ void apply_rule(UnitBuilder& unit) {
 class Recogniser {
  public:
   Recogniser(const OnnxGraph& graph, Malformed malformed)
-      : workspace_(graph), malformed_(malformed), reasons_(graph.nodes.size()) {}
+      : workspace_(graph), malformed_(malformed), reasons_(graph.nodes.size()) {
+    for (Decomposed& found : find_decomposed(index())) {
+      const std::size_t first = found.nodes.front();
+      decomposed_.emplace(first, std::move(found));
+    }
+  }
 
   Recognition run() && {
     for (std::size_t i = 0; i < index().size(); ++i) {
@@ -91,6 +97,10 @@ class Recogniser {
 
   void recognise_anchor(std::size_t i) {
     // Nodes that belong to the layer of a later one.
+    if (const auto found = decomposed_.find(i); found != decomposed_.end()) {
+      const Decomposed& whole = found->second;
+      if (!attempt(whole.nodes.back(), [&](UnitBuilder& unit) { rules::decomposed(unit, whole); })) return;
+    }
     if (const auto product = find_gate(index(), i)) {
       if (!attempt(*product, [i](UnitBuilder& unit) { rules::gate(unit, i); })) return;
     }
@@ -121,6 +131,7 @@ class Recogniser {
 
   Workspace workspace_;
   Malformed malformed_;
+  std::unordered_map<std::size_t, Decomposed> decomposed_;  // by their first node
   std::vector<std::string> reasons_;
 };
 

@@ -1,74 +1,103 @@
 #include "frontend/rules.h"
 
+#include <map>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
 #include "frontend/activations.h"
 
 namespace vaip::frontend {
+namespace {
+
+// Operators of other domains than ai.onnx.
+Rule find_custom(const Node& node) {
+  using Name = std::pair<std::string_view, std::string_view>;  // domain, operator
+  static const std::map<Name, Rule> table = {
+      {{"com.microsoft", "DynamicQuantizeMatMul"}, rules::dynamic_quantize_matmul},
+      {{"com.microsoft", "MatMulIntegerToFloat"}, rules::dynamic_quantize_matmul},
+      {{"com.microsoft", "MatMulNBits"}, rules::matmul_nbits},
+      {{"com.microsoft", "QGemm"}, rules::qgemm},
+      {{"com.microsoft", "QLinearAdd"}, rules::qlinear_arithmetic},
+      {{"com.microsoft", "QLinearMul"}, rules::qlinear_arithmetic},
+      {{"com.microsoft", "QLinearSigmoid"}, rules::qlinear_activation},
+      {{"com.microsoft", "QLinearLeakyRelu"}, rules::qlinear_activation},
+      {{"com.microsoft", "QLinearAveragePool"}, rules::qlinear_average_pool},
+      {{"com.microsoft", "QLinearGlobalAveragePool"}, rules::qlinear_global_average_pool},
+      {{"com.microsoft", "QLinearReduceMean"}, rules::qlinear_reduce_mean},
+      {{"com.microsoft", "QLinearSoftmax"}, rules::qlinear_softmax},
+      {{"com.microsoft", "QLinearConcat"}, rules::qlinear_concat},
+      {{"com.microsoft", "SkipLayerNormalization"}, rules::skip_normalization},
+      {{"com.microsoft", "SkipSimplifiedLayerNormalization"}, rules::skip_normalization},
+      {{"com.amd.quark", "ExtendedInstanceNormalization"}, rules::instance_normalization},
+      {{"com.vai.quantize", "VitisInstanceNormalization"}, rules::instance_normalization}};
+  const auto found = table.find({node.domain, node.op_type});
+  return found != table.end() ? found->second : nullptr;
+}
+
+}  // namespace
 
 Rule find_rule(const Node& node) {
-  static const std::unordered_map<std::string_view, Rule> table = {{"Conv", rules::conv},
-                                                                   {"Gemm", rules::gemm},
-                                                                   {"MatMul", rules::matmul},
-                                                                   {"QLinearConv", rules::qlinear_conv},
-                                                                   {"QLinearMatMul", rules::qlinear_matmul},
-                                                                   {"Add", rules::arithmetic},
-                                                                   {"Sub", rules::arithmetic},
-                                                                   {"Mul", rules::arithmetic},
-                                                                   {"Div", rules::arithmetic},
-                                                                   {"Min", rules::arithmetic},
-                                                                   {"Max", rules::arithmetic},
-                                                                   {"Sum", rules::arithmetic},
-                                                                   {"Pow", rules::arithmetic},
-                                                                   {"PRelu", rules::prelu},
-                                                                   {"Softmax", rules::softmax},
-                                                                   {"LogSoftmax", rules::softmax},
-                                                                   {"MaxPool", rules::pool},
-                                                                   {"AveragePool", rules::pool},
-                                                                   {"GlobalAveragePool", rules::global_pool},
-                                                                   {"GlobalMaxPool", rules::global_pool},
-                                                                   {"ReduceMean", rules::reduce},
-                                                                   {"ReduceSum", rules::reduce},
-                                                                   {"ReduceMax", rules::reduce},
-                                                                   {"ReduceMin", rules::reduce},
-                                                                   {"Concat", rules::concat},
-                                                                   {"Pad", rules::pad},
-                                                                   {"Reshape", rules::reshape},
-                                                                   {"Flatten", rules::flatten},
-                                                                   {"Squeeze", rules::squeeze},
-                                                                   {"Unsqueeze", rules::squeeze},
-                                                                   {"Identity", rules::identity},
-                                                                   {"Dropout", rules::dropout},
-                                                                   {"Transpose", rules::transpose},
-                                                                   {"Slice", rules::slice},
-                                                                   {"Split", rules::split},
-                                                                   {"Resize", rules::resize},
-                                                                   {"Upsample", rules::upsample},
-                                                                   {"DynamicQuantizeLinear", rules::dynamic_quantize},
-                                                                   {"MatMulInteger", rules::integer_product},
-                                                                   {"ConvInteger", rules::integer_product}};
-  static const std::unordered_map<std::string_view, Rule> contrib = {
-      {"DynamicQuantizeMatMul", rules::dynamic_quantize_matmul},
-      {"MatMulIntegerToFloat", rules::dynamic_quantize_matmul},
-      {"MatMulNBits", rules::matmul_nbits},
-      {"QGemm", rules::qgemm},
-      {"QLinearAdd", rules::qlinear_arithmetic},
-      {"QLinearMul", rules::qlinear_arithmetic},
-      {"QLinearSigmoid", rules::qlinear_activation},
-      {"QLinearLeakyRelu", rules::qlinear_activation},
-      {"QLinearAveragePool", rules::qlinear_average_pool},
-      {"QLinearGlobalAveragePool", rules::qlinear_global_average_pool},
-      {"QLinearReduceMean", rules::qlinear_reduce_mean},
-      {"QLinearSoftmax", rules::qlinear_softmax},
-      {"QLinearConcat", rules::qlinear_concat}};
+  static const std::unordered_map<std::string_view, Rule> table = {
+      {"Conv", rules::conv},
+      {"Gemm", rules::gemm},
+      {"MatMul", rules::matmul},
+      {"ConvTranspose", rules::conv_transpose},
+      {"QLinearConv", rules::qlinear_conv},
+      {"QLinearMatMul", rules::qlinear_matmul},
+      {"Add", rules::arithmetic},
+      {"Sub", rules::arithmetic},
+      {"Mul", rules::arithmetic},
+      {"Div", rules::arithmetic},
+      {"Min", rules::arithmetic},
+      {"Max", rules::arithmetic},
+      {"Sum", rules::arithmetic},
+      {"Pow", rules::arithmetic},
+      {"PRelu", rules::prelu},
+      {"Softmax", rules::softmax},
+      {"LogSoftmax", rules::softmax},
+      {"MaxPool", rules::pool},
+      {"AveragePool", rules::pool},
+      {"GlobalAveragePool", rules::global_pool},
+      {"GlobalMaxPool", rules::global_pool},
+      {"ReduceMean", rules::reduce},
+      {"ReduceSum", rules::reduce},
+      {"ReduceMax", rules::reduce},
+      {"ReduceMin", rules::reduce},
+      {"ReduceProd", rules::reduce},
+      {"ReduceL1", rules::reduce},
+      {"ReduceL2", rules::reduce},
+      {"ReduceSumSquare", rules::reduce},
+      {"ReduceLogSum", rules::reduce},
+      {"ReduceLogSumExp", rules::reduce},
+      {"LayerNormalization", rules::layer_normalization},
+      {"RMSNormalization", rules::layer_normalization},
+      {"SimplifiedLayerNormalization", rules::layer_normalization},
+      {"InstanceNormalization", rules::instance_normalization},
+      {"GroupNormalization", rules::group_normalization},
+      {"BatchNormalization", rules::batch_normalization},
+      {"LpNormalization", rules::lp_normalization},
+      {"Concat", rules::concat},
+      {"Pad", rules::pad},
+      {"Reshape", rules::reshape},
+      {"Flatten", rules::flatten},
+      {"Squeeze", rules::squeeze},
+      {"Unsqueeze", rules::squeeze},
+      {"Identity", rules::identity},
+      {"Dropout", rules::dropout},
+      {"Transpose", rules::transpose},
+      {"Slice", rules::slice},
+      {"Split", rules::split},
+      {"Resize", rules::resize},
+      {"Upsample", rules::upsample},
+      {"DynamicQuantizeLinear", rules::dynamic_quantize},
+      {"MatMulInteger", rules::integer_product},
+      {"ConvInteger", rules::integer_product}};
   if (is_quantize_operator(node)) return rules::quantize;
   if (is_dequantize_operator(node)) return rules::dequantize;
-  if (node.domain.empty() || node.domain == "com.microsoft") {
-    const auto& operators = node.domain.empty() ? table : contrib;
-    const auto found = operators.find(node.op_type);
-    if (found != operators.end()) return found->second;
-  }
+  if (const Rule custom = find_custom(node)) return custom;
+  const auto found = table.find(node.op_type);
+  if (found != table.end() && node.domain.empty()) return found->second;
   return is_activation(node) ? rules::activation : nullptr;
 }
 

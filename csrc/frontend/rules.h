@@ -2,6 +2,7 @@
 // declines with a reason what VAIP does not execute.
 #pragma once
 
+#include "frontend/decomposed.h"
 #include "frontend/unit_builder.h"
 
 namespace vaip::frontend {
@@ -17,6 +18,7 @@ namespace rules {
 void conv(UnitBuilder& unit);
 void gemm(UnitBuilder& unit);
 void matmul(UnitBuilder& unit);
+void conv_transpose(UnitBuilder& unit);
 // QLinear forms: rules_qlinear_product.cpp, rules_qlinear.cpp
 void qlinear_conv(UnitBuilder& unit);
 void qlinear_matmul(UnitBuilder& unit);
@@ -40,6 +42,14 @@ void pool(UnitBuilder& unit);
 std::optional<std::size_t> find_padded_pool(const GraphIndex& index, std::size_t pad);
 void global_pool(UnitBuilder& unit);
 void reduce(UnitBuilder& unit);
+// normalizations: rules_normalization.cpp
+void layer_normalization(UnitBuilder& unit);  // and RMSNormalization
+void instance_normalization(UnitBuilder& unit);
+void group_normalization(UnitBuilder& unit);
+void batch_normalization(UnitBuilder& unit);
+void lp_normalization(UnitBuilder& unit);
+void skip_normalization(UnitBuilder& unit);
+void decomposed(UnitBuilder& unit, const Decomposed& found);  // anchored at its last node
 // data movement: rules_movement.cpp
 void concat(UnitBuilder& unit);
 void pad(UnitBuilder& unit);

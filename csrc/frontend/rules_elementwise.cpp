@@ -74,7 +74,7 @@ void gate(UnitBuilder& unit, std::size_t sigmoid) {
   unit.add_activation(unit.node().inputs[0] == function.outputs[0] ? 1 : 0);
   unit.cover(sigmoid);
   unit.cover_dequantize(function.inputs[0]);
-  unit.finish(ir::ElementwiseAttrs{{ir::Activation::Kind::swish, 0.0, 0.0}});
+  unit.finish(ir::ElementwiseAttrs{{ir::Activation::Kind::swish, 1.0, 0.0}});
 }
 
 }  // namespace vaip::frontend::rules

@@ -86,6 +86,31 @@ void conv(UnitBuilder& unit) {
   unit.finish(read_conv(unit, x, weight));
 }
 
+void conv_transpose(UnitBuilder& unit) {
+  const Node& node = unit.node();
+  const ir::Value x = unit.add_activation(0);
+  require_integers(unit, x);
+  const ir::Value weight = unit.add_weight(1);
+  const std::size_t rank = weight.shape.size();
+  if (rank < 3 || rank > 5) unit.decline("a weight of rank ", rank, "; 1 to 3 spatial dimensions are supported");
+  if (!weight.quant->per_tensor() && weight.quant->axis != 1) {
+    unit.decline("weight `", weight.name, "` has per-channel parameters along axis ", weight.quant->axis,
+                 "; only the output channels' axis 1 is supported");
+  }
+  const Window window = read_window(node, ir::Shape(weight.shape.begin() + 2, weight.shape.end()));
+  ir::ConvTransposeAttrs attrs;
+  attrs.kernel = window.kernel;
+  attrs.strides = window.strides;
+  attrs.dilations = window.dilations;
+  attrs.pads = window.pads;
+  attrs.auto_pad = window.auto_pad;
+  attrs.output_padding = attribute(node, "output_padding", ir::Shape{});
+  attrs.output_shape = attribute(node, "output_shape", ir::Shape{});
+  attrs.groups = attribute(node, "group", std::int64_t{1});
+  unit.add_bias(2);
+  unit.finish(std::move(attrs));
+}
+
 void gemm(UnitBuilder& unit) {
   const Node& node = unit.node();
   if (has_attribute(node, "broadcast")) unit.decline("opset versions before 7 are not supported");

@@ -1,12 +1,16 @@
 // Pools and reductions.
 #include <algorithm>
+#include <array>
 #include <optional>
+#include <utility>
 
 #include "frontend/constants.h"
 #include "frontend/rules.h"
 
 namespace vaip::frontend::rules {
 namespace {
+
+using Reduction = ir::ReduceAttrs::Op;
 
 // The spatial pads of a Pad node that adds zeros around an image and does nothing else.
 std::optional<ir::Shape> zero_pads(const GraphIndex& index, std::size_t i) {
@@ -39,6 +43,23 @@ std::optional<ir::Shape> zero_pads(const GraphIndex& index, std::size_t i) {
     if (k % rank >= 2) spatial.push_back(pads[k]);
   }
   return spatial;
+}
+
+Reduction reduce_op(const std::string& op_type) {
+  constexpr std::array<std::pair<const char*, Reduction>, 10> table = {{{"ReduceMean", Reduction::mean},
+                                                                        {"ReduceSum", Reduction::sum},
+                                                                        {"ReduceMax", Reduction::max},
+                                                                        {"ReduceMin", Reduction::min},
+                                                                        {"ReduceProd", Reduction::prod},
+                                                                        {"ReduceL1", Reduction::l1},
+                                                                        {"ReduceL2", Reduction::l2},
+                                                                        {"ReduceSumSquare", Reduction::sum_square},
+                                                                        {"ReduceLogSum", Reduction::log_sum},
+                                                                        {"ReduceLogSumExp", Reduction::log_sum_exp}}};
+  for (const auto& [name, op] : table) {
+    if (op_type == name) return op;
+  }
+  fail(ErrorKind::internal, "no reduction for ", op_type);
 }
 
 }  // namespace
@@ -107,9 +128,7 @@ void global_pool(UnitBuilder& unit) {
 void reduce(UnitBuilder& unit) {
   const Node& node = unit.node();
   ir::ReduceAttrs attrs;
-  if (node.op_type == "ReduceSum") attrs.op = ir::ReduceAttrs::Op::sum;
-  if (node.op_type == "ReduceMax") attrs.op = ir::ReduceAttrs::Op::max;
-  if (node.op_type == "ReduceMin") attrs.op = ir::ReduceAttrs::Op::min;
+  attrs.op = reduce_op(node.op_type);
   // An attribute before ReduceSum-13 and the others' version 18, an input since.
   attrs.axes = attribute(node, "axes", std::vector<std::int64_t>{});
   if (const auto axes = unit.constant_integers(1, "axes")) attrs.axes = *axes;

@@ -45,7 +45,8 @@ ir::Activation* activation_slot(ir::LayerAttrs& attrs) {
   return std::visit(
       [](auto& a) -> ir::Activation* {
         using Attrs = std::decay_t<decltype(a)>;
-        if constexpr (std::is_same_v<Attrs, ir::ConvAttrs> || std::is_same_v<Attrs, ir::MatMulAttrs> ||
+        if constexpr (std::is_same_v<Attrs, ir::ConvAttrs> || std::is_same_v<Attrs, ir::ConvTransposeAttrs> ||
+                      std::is_same_v<Attrs, ir::MatMulAttrs> || std::is_same_v<Attrs, ir::NormalizationAttrs> ||
                       std::is_same_v<Attrs, ir::ArithmeticAttrs> || std::is_same_v<Attrs, ir::PoolAttrs> ||
                       std::is_same_v<Attrs, ir::ReduceAttrs>) {
           return &a.activation;
@@ -218,20 +219,23 @@ const ir::Value& UnitBuilder::add_operand(std::size_t input, Role role) {
   return add(std::move(found));
 }
 
-void UnitBuilder::add_bias(std::size_t input) {
+void UnitBuilder::add_bias(std::size_t input, const char* what) {
   if (!has_input(node(), input)) return add_absent();
-  const std::string& name = node().inputs[input];
+  add_parameter(node().inputs[input], what);
+}
+
+const ir::Value& UnitBuilder::add_parameter(const std::string& name, const char* what) {
   const auto producer = index().producer(name);
   if (!index().constant(name) && !(producer && is_dequantize(index().node(*producer)))) {
-    decline("bias `", name, "` is not constant");
+    decline(what, " `", name, "` is not constant");
   }
   Operand found = operand(name);
-  if (!found.value.constant) decline("bias `", name, "` is not constant");
+  if (!found.value.constant) decline(what, " `", name, "` is not constant");
   if (found.value.quant && !allowed(Role::bias, found.value.dtype)) {
-    decline("bias `", name, "` is ", ir::name(found.value.dtype), " (supported: float, ", allowed_types(Role::bias),
+    decline(what, " `", name, "` is ", ir::name(found.value.dtype), " (supported: float, ", allowed_types(Role::bias),
             ")");
   }
-  add(std::move(found));
+  return add(std::move(found));
 }
 
 const ir::Value& UnitBuilder::add_integer_tensor(std::size_t input, const Quantization& quantization) {
@@ -349,7 +353,7 @@ void UnitBuilder::fuse_activation(ir::LayerAttrs& attrs, std::string& output) {
     for (const std::size_t sigmoid : consumers) {
       const auto product = find_gate(index(), sigmoid);
       if (!product || (*product != consumers[0] && *product != consumers[1])) continue;
-      slot->kind = ir::Activation::Kind::swish;
+      *slot = {ir::Activation::Kind::swish, 1.0, 0.0};
       cover(sigmoid);
       return absorb(*product, output);
     }
@@ -462,13 +466,14 @@ void UnitBuilder::finish_integers(ir::LayerAttrs attrs) {
   commit(std::move(attrs));
 }
 
-void UnitBuilder::finish(ir::LayerAttrs attrs) {
+void UnitBuilder::finish(ir::LayerAttrs attrs, std::size_t outputs) {
   if (on_integers_) return finish_integers(std::move(attrs));
   std::string first = node().outputs[0];
   fuse_activation(attrs, first);
   const bool carries = keeps_parameters(attrs);
   add_computed_output(first, carries);
-  for (std::size_t i = 1; i < node().outputs.size(); ++i) add_computed_output(node().outputs[i], carries);
+  for (std::size_t i = 1; i < std::min(outputs, node().outputs.size()); ++i)
+    add_computed_output(node().outputs[i], carries);
   commit(std::move(attrs));
 }
 

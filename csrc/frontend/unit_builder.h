@@ -29,7 +29,9 @@ class UnitBuilder {
   const ir::Value& add_weight(std::size_t input);             // a constant behind a DequantizeLinear
   // Either of these, or a float constant. role: what a quantized constant is.
   const ir::Value& add_operand(std::size_t input, Role role = Role::activation);
-  void add_bias(std::size_t input);  // a constant, quantized or float; or absent
+  // A constant, quantized or float; or absent.
+  void add_bias(std::size_t input, const char* what = "bias");
+  const ir::Value& add_parameter(const std::string& value, const char* what);  // such a constant of any of its nodes
   void add_absent() { layer_.inputs.push_back(ir::kNoValue); }
   // Operators that list the parameters of an integer tensor among their inputs.
   const ir::Value& add_integer_tensor(std::size_t input, const Quantization& quantization);
@@ -61,7 +63,8 @@ class UnitBuilder {
   void cover_dequantize(const std::string& value);  // the DequantizeLinear that makes the value, if one does
   // Ends the layer with the anchor's outputs, each with the QuantizeLinear that alone reads it. Where the layer's kind
   // has an activation, the one that follows the anchor becomes part of it.
-  void finish(ir::LayerAttrs attrs);
+  // outputs: how many of them the layer has, at most.
+  void finish(ir::LayerAttrs attrs, std::size_t outputs = static_cast<std::size_t>(-1));
   // Ends the layer with the anchor's output, an integer tensor of these parameters.
   void finish_quantized(ir::LayerAttrs attrs, const Quantization& quantization);
   // Ends the layer with the anchor's output, left float whatever reads it.

@@ -32,11 +32,41 @@ double round_half_to_even(double x) {
 }  // namespace
 
 std::string_view name(Kind kind) {
-  constexpr std::array<std::string_view, 35> names = {
-      "none",       "relu",  "clip",  "leaky_relu", "elu",       "sigmoid",  "hard_sigmoid",
-      "hard_swish", "swish", "tanh",  "gelu",       "gelu_tanh", "softplus", "mish",
-      "exp",        "log",   "sqrt",  "reciprocal", "neg",       "abs",      "erf",
-      "floor",      "ceil",  "round", "sign",       "identity",  "linear",   "scaled_hard_sigmoid"};
+  constexpr std::array<std::string_view, 35> names = {"none",
+                                                      "relu",
+                                                      "clip",
+                                                      "leaky_relu",
+                                                      "elu",
+                                                      "sigmoid",
+                                                      "hard_sigmoid",
+                                                      "hard_swish",
+                                                      "swish",
+                                                      "tanh",
+                                                      "gelu",
+                                                      "gelu_tanh",
+                                                      "softplus",
+                                                      "mish",
+                                                      "exp",
+                                                      "log",
+                                                      "sqrt",
+                                                      "reciprocal",
+                                                      "neg",
+                                                      "abs",
+                                                      "erf",
+                                                      "floor",
+                                                      "ceil",
+                                                      "round",
+                                                      "sign",
+                                                      "identity",
+                                                      "linear",
+                                                      "scaled_hard_sigmoid",
+                                                      "celu",
+                                                      "selu",
+                                                      "softsign",
+                                                      "shrink",
+                                                      "thresholded_relu",
+                                                      "sin",
+                                                      "cos"};
   static_assert(static_cast<std::size_t>(Kind::cos) + 1 == names.size());
   return names[static_cast<std::size_t>(kind)];
 }
@@ -62,7 +92,7 @@ double apply(const Activation& activation, double x) {
     case Kind::hard_swish:
       return x * clip(x / 6.0 + 0.5, 0.0, 1.0);
     case Kind::swish:
-      return x * sigmoid(x);
+      return x * sigmoid(alpha * x);
     case Kind::tanh:
       return std::tanh(x);
     case Kind::gelu:

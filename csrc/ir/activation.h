@@ -7,8 +7,8 @@
 namespace vaip::ir {
 
 // Scalar functions R -> R, as ONNX defines them. alpha/beta are the operator's attributes of these names
-// (clip: alpha = min, beta = max; hard_sigmoid: max(0, min(1, alpha*x + beta)); leaky_relu, elu, celu: alpha; selu:
-// alpha and beta = gamma; shrink: alpha = lambd, beta = bias; thresholded_relu: alpha).
+// (clip: alpha = min, beta = max; hard_sigmoid: max(0, min(1, alpha*x + beta)); leaky_relu, elu, celu: alpha; swish:
+// x * sigmoid(alpha*x); selu: alpha and beta = gamma; shrink: alpha = lambd, beta = bias; thresholded_relu: alpha).
 // Quark's XINT8 flow puts a Mul by a constant behind some of them, which the device does not execute separately:
 // linear: alpha*x + beta; scaled_hard_sigmoid: beta * max(0, min(1, alpha*x + 0.5)).
 struct Activation {

@@ -12,7 +12,8 @@ std::unique_ptr<Kernel> make_conv(const ir::ConvAttrs& attrs, const LayerOperand
                                   const KernelOptions& options);
 std::unique_ptr<Kernel> make_matmul(const ir::MatMulAttrs& attrs, const LayerOperands& operands,
                                     const KernelOptions& options);
-std::unique_ptr<Kernel> make_conv_transpose(const ir::ConvTransposeAttrs& attrs, const LayerOperands& operands);
+std::unique_ptr<Kernel> make_conv_transpose(const ir::ConvTransposeAttrs& attrs, const LayerOperands& operands,
+                                            const KernelOptions& options);
 std::unique_ptr<Kernel> make_integer_matmul(const LayerOperands& operands, const KernelOptions& options);
 std::unique_ptr<Kernel> make_integer_conv(const ir::IntegerConvAttrs& attrs, const LayerOperands& operands,
                                           const KernelOptions& options);
@@ -36,6 +37,8 @@ std::unique_ptr<Kernel> make_dynamic_quantize(const LayerOperands& operands);
 // windows and rows
 std::unique_ptr<Kernel> make_pool(const ir::PoolAttrs& attrs, const LayerOperands& operands);
 std::unique_ptr<Kernel> make_reduce(const ir::ReduceAttrs& attrs, const LayerOperands& operands);
+// products, norms, sums of exponentials
+std::unique_ptr<Kernel> make_reduce_terms(const ir::ReduceAttrs& attrs, const LayerOperands& operands);
 std::unique_ptr<Kernel> make_softmax(const ir::SoftmaxAttrs& attrs, const LayerOperands& operands);
 std::unique_ptr<Kernel> make_normalization(const ir::NormalizationAttrs& attrs, const LayerOperands& operands);
 std::unique_ptr<Kernel> make_arg(const ir::ArgAttrs& attrs, const LayerOperands& operands);

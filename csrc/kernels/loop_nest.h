@@ -45,12 +45,13 @@ class LoopNest {
     Offsets offsets_{};
   };
 
-  // Calls body(offsets, count) for pieces of at most `piece` elements of every innermost run, in parallel.
+  // Calls body(offsets, count) for pieces of at most `piece` elements of every innermost run, in parallel. cost: the
+  // elements touched per element of the nest.
   template <typename Body>
-  void for_each_run(std::int64_t piece, const Body& body) const {
+  void for_each_run(std::int64_t piece, const Body& body, std::int64_t cost = 1) const {
     if (element_count() == 0) return;
     const std::int64_t pieces = (inner_.size + piece - 1) / piece;
-    parallel_for(runs_ * pieces, std::min(inner_.size, piece), [&](std::int64_t begin, std::int64_t end, int) {
+    parallel_for(runs_ * pieces, std::min(inner_.size, piece) * cost, [&](std::int64_t begin, std::int64_t end, int) {
       Cursor cursor(*this, begin / pieces);
       for (std::int64_t task = begin; task < end;) {
         Offsets offsets = cursor.offsets();

@@ -17,7 +17,9 @@ struct Overloads {
   std::unique_ptr<Kernel> operator()(const ir::RequantizeAttrs&) const { return make_unary({}, operands); }
   std::unique_ptr<Kernel> operator()(const ir::ConvAttrs& a) const { return make_conv(a, operands, options); }
   std::unique_ptr<Kernel> operator()(const ir::MatMulAttrs& a) const { return make_matmul(a, operands, options); }
-  std::unique_ptr<Kernel> operator()(const ir::ConvTransposeAttrs& a) const { return make_conv_transpose(a, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::ConvTransposeAttrs& a) const {
+    return make_conv_transpose(a, operands, options);
+  }
   std::unique_ptr<Kernel> operator()(const ir::IntegerMatMulAttrs&) const {
     return make_integer_matmul(operands, options);
   }
@@ -54,14 +56,16 @@ struct Overloads {
 // What the factories may rely on.
 void check_operands(const LayerOperands& operands) {
   const ir::Layer& layer = operands.layer;
-  const bool two_inputs = layer.as<ir::ConvAttrs>() || layer.as<ir::MatMulAttrs>() ||
-                          layer.as<ir::IntegerMatMulAttrs>() || layer.as<ir::IntegerConvAttrs>();
+  const bool two_inputs = layer.as<ir::ConvAttrs>() || layer.as<ir::ConvTransposeAttrs>() ||
+                          layer.as<ir::MatMulAttrs>() || layer.as<ir::IntegerMatMulAttrs>() ||
+                          layer.as<ir::IntegerConvAttrs>();
   const std::size_t needed = two_inputs ? 2 : 1;
+  const bool optional = two_inputs || layer.as<ir::NormalizationAttrs>();  // the inputs behind those
   if (operands.inputs.size() < needed || operands.outputs.empty())
     fail(ErrorKind::invalid_model, operands.inputs.size(), " inputs and ", operands.outputs.size(), " outputs; needs ",
          needed, " and 1");
   for (std::size_t i = 0; i < operands.inputs.size(); ++i)
-    if (!operands.inputs[i].present() && (i < 2 || !two_inputs))
+    if (!operands.inputs[i].present() && (i < needed || !optional))
       fail(ErrorKind::invalid_model, "input ", i, " is absent");
   const auto check = [&](const Operand& operand, bool is_input) {
     if (!operand.present()) return;
@@ -90,8 +94,8 @@ std::unique_ptr<Kernel> make_kernel(const LayerOperands& operands, const KernelO
 }
 
 LayoutPolicy layout_policy(const ir::Layer& layer) {
-  if (layer.as<ir::ConvAttrs>() || layer.as<ir::IntegerConvAttrs>() || layer.as<ir::PoolAttrs>() ||
-      layer.as<ir::ResizeAttrs>())
+  if (layer.as<ir::ConvAttrs>() || layer.as<ir::ConvTransposeAttrs>() || layer.as<ir::IntegerConvAttrs>() ||
+      layer.as<ir::PoolAttrs>() || layer.as<ir::ResizeAttrs>())
     return LayoutPolicy::channels_last;
   if (layer.as<ir::MatMulAttrs>() || layer.as<ir::IntegerMatMulAttrs>() || layer.as<ir::ReshapeAttrs>())
     return LayoutPolicy::row_major;

@@ -9,6 +9,7 @@
 #include "kernels/loop_nest.h"
 #include "kernels/multiversion.h"
 #include "kernels/real_block.h"
+#include "kernels/reduce.h"
 
 namespace vaip::kernels {
 namespace {
@@ -47,41 +48,18 @@ std::vector<bool> reduced_axes(const ir::ReduceAttrs& attrs, int rank) {
   return reduced;
 }
 
-// The index space split in two: kept dimensions, shared with the output, and reduced ones.
-struct Split {
-  ir::Shape kept, kept_x, kept_y, reduced, reduced_x;
-
-  Split(const std::vector<bool>& is_reduced, bool keepdims, const Operand& x, const Operand& y) {
-    std::size_t out = 0;
-    for (std::size_t d = 0; d < is_reduced.size(); ++d) {
-      if (is_reduced[d]) {
-        reduced.push_back(x.shape[d]);
-        reduced_x.push_back(x.strides[d]);
-        if (keepdims) ++out;
-        continue;
-      }
-      if (out >= y.shape.size() || y.shape[out] != x.shape[d])
-        fail(ErrorKind::invalid_model, "the output ", ir::to_string(y.shape), " is no reduction of ",
-             ir::to_string(x.shape));
-      kept.push_back(x.shape[d]);
-      kept_x.push_back(x.strides[d]);
-      kept_y.push_back(y.strides[out++]);
-    }
-  }
-};
-
 template <typename T>
 class ReduceKernel : public Kernel {
  public:
   using Sum = SumOf<T>;
 
-  ReduceKernel(const ir::ReduceAttrs& attrs, const Split& split, const Operand& x, const Operand& y)
+  ReduceKernel(const ir::ReduceAttrs& attrs, const ReducedSpace& space, const Operand& x, const Operand& y)
       : op_(attrs.op),
         activation_(attrs.activation),
         affine_(x.affine()),
         quantizer_(make_quantizer(y)),
-        kept_(split.kept, {split.kept_x, split.kept_y}),
-        reduced_(split.reduced, {split.reduced_x}) {}
+        kept_(space.kept, {space.kept_x, space.kept_y}),
+        reduced_(space.reduced, {space.reduced_x}) {}
 
   void execute(const ExecutionContext& context) const override {
     const T* x = static_cast<const T*>(context.inputs[0]);
@@ -89,7 +67,7 @@ class ReduceKernel : public Kernel {
     // Few results of long sums are still worth sharing: pieces small enough for that.
     const std::int64_t piece =
         std::clamp(kParallelGrain / std::max<std::int64_t>(reduced_.element_count(), 1), std::int64_t{64}, kBlock);
-    kept_.for_each_run(piece, [&](const LoopNest::Offsets& at, std::int64_t count) {
+    const auto reduce_piece = [&](const LoopNest::Offsets& at, std::int64_t count) {
       Sum sums[kBlock];
       std::fill_n(sums, count, start());
       if (reduced_.element_count() > 0) {
@@ -101,7 +79,8 @@ class ReduceKernel : public Kernel {
       to_real(sums, count, real);
       apply(activation_, real, count);
       store_real(quantizer_, real, context.outputs[0], at[1], y_stride, count);
-    });
+    };
+    kept_.for_each_run(piece, reduce_piece, reduced_.element_count());
   }
 
  private:
@@ -141,12 +120,14 @@ class ReduceKernel : public Kernel {
   }
 
   void to_real(const Sum* sums, std::int64_t count, double* real) const {
-    const bool adds = op_ == Op::mean || op_ == Op::sum;
+    const bool adds = op_ == Op::mean || op_ == Op::sum || op_ == Op::log_sum;
     const auto terms = static_cast<double>(reduced_.element_count());
     const double offset = adds ? terms * affine_.zero_point : affine_.zero_point;
     const double divisor = op_ == Op::mean ? terms : 1.0;
     for (std::int64_t i = 0; i < count; ++i)
       real[i] = (static_cast<double>(sums[i]) - offset) * affine_.scale / divisor;
+    if (op_ == Op::log_sum)
+      for (std::int64_t i = 0; i < count; ++i) real[i] = std::log(real[i]);
   }
 
   Op op_;
@@ -159,28 +140,52 @@ class ReduceKernel : public Kernel {
 
 }  // namespace
 
+ReducedSpace::ReducedSpace(const ir::ReduceAttrs& attrs, const Operand& x, const Operand& y) {
+  const std::vector<bool> is_reduced = reduced_axes(attrs, x.rank());
+  std::size_t out = 0;
+  for (std::size_t d = 0; d < is_reduced.size(); ++d) {
+    if (is_reduced[d]) {
+      reduced.push_back(x.shape[d]);
+      reduced_x.push_back(x.strides[d]);
+      if (attrs.keepdims || attrs.all_from_axis2) ++out;
+      continue;
+    }
+    if (out >= y.shape.size() || y.shape[out] != x.shape[d])
+      fail(ErrorKind::invalid_model, "the output ", ir::to_string(y.shape), " is no reduction of ",
+           ir::to_string(x.shape));
+    kept.push_back(x.shape[d]);
+    kept_x.push_back(x.strides[d]);
+    kept_y.push_back(y.strides[out++]);
+  }
+}
+
 std::unique_ptr<Kernel> make_reduce(const ir::ReduceAttrs& attrs, const LayerOperands& operands) {
   const Operand &x = operands.inputs[0], &y = operands.outputs[0];
-  const Split split(reduced_axes(attrs, x.rank()), attrs.keepdims || attrs.all_from_axis2, x, y);
-  if (attrs.op != Op::sum && ir::element_count(x.shape) == 0 && ir::element_count(y.shape) > 0) {
+  const ReducedSpace space(attrs, x, y);
+  const bool needs_elements =
+      attrs.op == Op::mean || attrs.op == Op::max || attrs.op == Op::min || attrs.op == Op::log_sum_exp;
+  if (needs_elements && ir::element_count(x.shape) == 0 && ir::element_count(y.shape) > 0) {
     fail(ErrorKind::invalid_argument, "no elements to take the mean, maximum or minimum of: the input is ",
          ir::to_string(x.shape));
   }
+  const bool of_elements = attrs.op == Op::mean || attrs.op == Op::sum || attrs.op == Op::max || attrs.op == Op::min ||
+                           attrs.op == Op::log_sum;
+  if (!of_elements) return make_reduce_terms(attrs, operands);
   switch (x.dtype) {
     case DType::u8:
-      return std::make_unique<ReduceKernel<std::uint8_t>>(attrs, split, x, y);
+      return std::make_unique<ReduceKernel<std::uint8_t>>(attrs, space, x, y);
     case DType::s8:
-      return std::make_unique<ReduceKernel<std::int8_t>>(attrs, split, x, y);
+      return std::make_unique<ReduceKernel<std::int8_t>>(attrs, space, x, y);
     case DType::u16:
-      return std::make_unique<ReduceKernel<std::uint16_t>>(attrs, split, x, y);
+      return std::make_unique<ReduceKernel<std::uint16_t>>(attrs, space, x, y);
     case DType::s16:
-      return std::make_unique<ReduceKernel<std::int16_t>>(attrs, split, x, y);
+      return std::make_unique<ReduceKernel<std::int16_t>>(attrs, space, x, y);
     case DType::s32:
-      return std::make_unique<ReduceKernel<std::int32_t>>(attrs, split, x, y);
+      return std::make_unique<ReduceKernel<std::int32_t>>(attrs, space, x, y);
     case DType::f32:
-      return std::make_unique<ReduceKernel<float>>(attrs, split, x, y);
+      return std::make_unique<ReduceKernel<float>>(attrs, space, x, y);
     case DType::f64:
-      return std::make_unique<ReduceKernel<double>>(attrs, split, x, y);
+      return std::make_unique<ReduceKernel<double>>(attrs, space, x, y);
     default:
       fail(ErrorKind::unsupported, "a reduction of ", ir::name(x.dtype));
   }

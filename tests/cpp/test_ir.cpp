@@ -99,7 +99,7 @@ TEST(scalar_functions_match_reference_values) {
                                   4.0181499279178094, 3.9974128069762385, 4.0}};
   for (const Row& r : rows) {
     CHECK(near(f(Kind::sigmoid, r.x), r.sigmoid));
-    CHECK(near(f(Kind::swish, r.x), r.swish));
+    CHECK(near(f(Kind::swish, r.x, 1.0), r.swish));
     CHECK(near(f(Kind::gelu, r.x), r.gelu));
     CHECK(near(f(Kind::gelu_tanh, r.x), r.gelu_tanh));
     CHECK(near(f(Kind::softplus, r.x), r.softplus));
@@ -141,7 +141,21 @@ TEST(scalar_functions_with_parameters_and_steps) {
   CHECK_EQ(f(Kind::linear, 3.0, 2.0, 0.5), 6.5);
   CHECK_EQ(f(Kind::scaled_hard_sigmoid, 1.0, 0.25, 2.0), 1.5);
   CHECK_EQ(f(Kind::scaled_hard_sigmoid, 9.0, 0.25, 2.0), 2.0);
+  CHECK(near(f(Kind::swish, 2.0, 1.702), 2.0 / (1.0 + std::exp(-3.404))));
+  CHECK(near(f(Kind::celu, -1.0, 2.0), 2.0 * (std::exp(-0.5) - 1.0)));
+  CHECK_EQ(f(Kind::celu, 3.0, 2.0), 3.0);
+  CHECK(near(f(Kind::selu, -1.0, 2.0, 3.0), 6.0 * (std::exp(-1.0) - 1.0)));
+  CHECK_EQ(f(Kind::selu, 2.0, 2.0, 3.0), 6.0);
+  CHECK_EQ(f(Kind::softsign, -3.0), -0.75);
+  CHECK_EQ(f(Kind::shrink, 2.0, 0.5, 0.25), 1.75);
+  CHECK_EQ(f(Kind::shrink, -2.0, 0.5, 0.25), -1.75);
+  CHECK_EQ(f(Kind::shrink, 0.5, 0.5, 0.25), 0.0);
+  CHECK_EQ(f(Kind::thresholded_relu, 1.0, 1.0), 0.0);
+  CHECK_EQ(f(Kind::thresholded_relu, 1.5, 1.0), 1.5);
+  CHECK_EQ(f(Kind::sin, 1.0), std::sin(1.0));
+  CHECK_EQ(f(Kind::cos, 1.0), std::cos(1.0));
   CHECK_EQ(ir::name(Kind::scaled_hard_sigmoid), "scaled_hard_sigmoid");
+  CHECK_EQ(ir::name(Kind::cos), "cos");
   CHECK_EQ(ir::name(Kind::none), "none");
   CHECK_EQ(ir::name(Kind::gelu_tanh), "gelu_tanh");
   CHECK_EQ(ir::name(Kind::identity), "identity");
@@ -209,6 +223,65 @@ TEST(conv_shapes) {
   CHECK_THROWS(infer(conv({1, 1}, {}, {1}), {{1, 2, 8}, {8, 2, 3}}), "strides has 2 entries");
   CHECK_THROWS(infer(conv({0}, {}, {1}), {{1, 2, 8}, {8, 2, 3}}), "strides has the entry 0");
   CHECK_THROWS(infer(conv({1}, {}, {1}), {{2, 8}, {8, 2}}), "rank of 3");
+}
+
+TEST(conv_transpose_shapes) {
+  ir::ConvTransposeAttrs attrs;
+  CHECK_EQ(infer(attrs, {{1, 4, 5}, {4, 3, 3}}), "1x3x7");
+  attrs.strides = {2, 2};
+  attrs.pads = {1, 1, 1, 1};
+  CHECK_EQ(infer(attrs, {{1, 4, 5, 6}, {4, 3, 4, 4}, {3}}), "1x3x10x12");
+  attrs.output_padding = {1, 0};
+  CHECK_EQ(infer(attrs, {{kDynamic, 4, 5, kDynamic}, {4, 3, 3, 3}}), "?x3x10x?");
+  attrs.dilations = {2, 1};
+  CHECK_EQ(infer(attrs, {{1, 4, 5, 6}, {4, 3, 3, 3}}), "1x3x12x11");
+  attrs.groups = 2;
+  CHECK_EQ(infer(attrs, {{1, 4, 5, 6}, {4, 3, 3, 3}, {6}}), "1x6x12x11");
+  CHECK_THROWS(infer(attrs, {{1, 4, 5, 6}, {4, 3, 3, 3}, {3}}), "bias must have 6");
+  CHECK_THROWS(infer(attrs, {{1, 6, 5, 6}, {4, 3, 3, 3}}), "expects 4 input channels");
+  CHECK_THROWS(infer(attrs, {{1, 3, 5, 6}, {3, 3, 3, 3}}), "divide into 2 groups");
+  CHECK_THROWS(infer(attrs, {{1, 4, 1, 1}, {4, 3, 1, 1}}), "leave nothing of dimension 2");
+  ir::ConvTransposeAttrs given;
+  given.strides = {3};
+  given.output_shape = {10};
+  CHECK_EQ(infer(given, {{1, 4, 5}, {4, 3, 2}}), "1x3x10");
+  // 14 pixels without pads: 4 too many.
+  CHECK(ir::transposed_pads(given, {5}, {2}) == (Shape{2, 2}));
+  given.output_shape = {11};
+  CHECK(ir::transposed_pads(given, {5}, {2}) == (Shape{2, 1}));
+  given.auto_pad = ir::ConvAttrs::AutoPad::same_upper;
+  CHECK(ir::transposed_pads(given, {5}, {2}) == (Shape{1, 2}));
+  given.output_shape = {};
+  CHECK_EQ(infer(given, {{1, 4, 5}, {4, 3, 5}}), "1x3x15");
+  given.auto_pad = ir::ConvAttrs::AutoPad::valid;
+  given.pads = {1, 1};
+  CHECK_EQ(infer(given, {{1, 4, 5}, {4, 3, 2}}), "1x3x14");
+}
+
+TEST(normalization_shapes) {
+  using Op = ir::NormalizationAttrs::Op;
+  ir::NormalizationAttrs attrs;
+  CHECK_EQ(infer(attrs, {{2, 3, 4}, {4}, {4}}), "2x3x4");
+  attrs.axis = 1;
+  CHECK_EQ(infer(attrs, {{2, 3, kDynamic}, {3, 4}, {1, 4}}), "2x3x?");
+  CHECK_THROWS(infer(attrs, {{2, 3, 4}, {5}}), "broadcast");
+  CHECK_THROWS(infer(attrs, {{2, 3, 4}, {2, 3, 4}}), "normalised dimensions");
+  attrs.axis = 3;
+  CHECK_THROWS(infer(attrs, {{2, 3, 4}, {4}}), "axis 3");
+  attrs.op = Op::instance;
+  CHECK_EQ(infer(attrs, {{2, 3, 4}, {3}, {3}}), "2x3x4");
+  CHECK_THROWS(infer(attrs, {{2, 3, 4}, {3}, {4}}), "one element per channel");
+  CHECK_THROWS(infer(attrs, {{2, 3}, {3}, {3}}), "rank");
+  attrs.op = Op::group;
+  attrs.groups = 2;
+  CHECK_EQ(infer(attrs, {{2, 6, 4}, {2}, {6}}), "2x6x4");
+  CHECK_THROWS(infer(attrs, {{2, 5, 4}, {5}, {5}}), "divide into 2 groups");
+  attrs.op = Op::batch;
+  CHECK_EQ(infer(attrs, {{2, 3}, {3}, {3}, {3}, {3}}), "2x3");
+  CHECK_THROWS(infer(attrs, {{2, 3}, {3}, {3}, {2}, {3}}), "input 3 must have one element per channel");
+  attrs.op = Op::l2;
+  attrs.axis = -2;
+  CHECK_EQ(infer(attrs, {{2, 3}}), "2x3");
 }
 
 TEST(matmul_shapes_follow_numpy) {

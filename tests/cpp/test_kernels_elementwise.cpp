@@ -108,7 +108,7 @@ TEST(requantize_between_all_integer_types) {
 
 TEST(every_function_on_every_type) {
   Random random(5);
-  for (int kind = 0; kind <= static_cast<int>(Kind::identity); ++kind) {
+  for (int kind = 0; kind <= static_cast<int>(Kind::cos); ++kind) {
     const ir::Activation function = {static_cast<Kind>(kind), kind == static_cast<int>(Kind::clip) ? -0.5 : 0.2, 0.5};
     const std::string what = "function " + std::string(ir::name(function.kind));
     for (const DType dtype : {DType::u8, DType::s8, DType::u16, DType::s32, DType::f32}) {

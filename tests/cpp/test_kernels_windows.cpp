@@ -9,6 +9,8 @@ namespace {
 using namespace vaip;
 using namespace vaip::test;
 
+using Reduction = ir::ReduceAttrs::Op;
+
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 double pooled(const ir::PoolAttrs& attrs, const Tensor& x, const Index& at) {
@@ -109,8 +111,9 @@ TEST(reductions_over_any_axes_in_both_layouts) {
     Shape shape;
     for (std::size_t d = 0; d < rank; ++d) shape.push_back(pick<std::int64_t>(random, {1, 2, 3, 9}));
     ir::ReduceAttrs attrs;
-    attrs.op = pick<ir::ReduceAttrs::Op>(random, {ir::ReduceAttrs::Op::mean, ir::ReduceAttrs::Op::sum,
-                                                  ir::ReduceAttrs::Op::max, ir::ReduceAttrs::Op::min});
+    attrs.op = pick<Reduction>(
+        random, {Reduction::mean, Reduction::sum, Reduction::max, Reduction::min, Reduction::prod, Reduction::l1,
+                 Reduction::l2, Reduction::sum_square, Reduction::log_sum, Reduction::log_sum_exp});
     attrs.keepdims = random() % 2 == 0;
     attrs.noop_with_empty_axes = random() % 2 == 0;
     attrs.all_from_axis2 = rank >= 3 && random() % 4 == 0;
@@ -143,7 +146,8 @@ TEST(reductions_over_any_axes_in_both_layouts) {
         [&](const Index& at) {
           Shape box;
           for (std::size_t d = 0; d < rank; ++d) box.push_back(reduced[d] ? shape[d] : 1);
-          double sum = 0, largest = -1e300, smallest = 1e300;
+          double sum = 0, largest = -1e300, smallest = 1e300, product = 1, magnitudes = 0, squares = 0;
+          std::vector<double> all;
           for_each_index(box, [&](const Index& inner) {
             Index from = inner;
             std::size_t next = 0;
@@ -153,18 +157,37 @@ TEST(reductions_over_any_axes_in_both_layouts) {
             }
             const double v = x.real(from);
             sum += v;
+            product *= v;
+            magnitudes += std::fabs(v);
+            squares += v * v;
+            all.push_back(v);
             largest = std::max(largest, v);
             smallest = std::min(smallest, v);
           });
           switch (attrs.op) {
-            case ir::ReduceAttrs::Op::mean:
+            case Reduction::mean:
               return sum / static_cast<double>(count_of(box));
-            case ir::ReduceAttrs::Op::sum:
+            case Reduction::sum:
               return sum;
-            case ir::ReduceAttrs::Op::max:
+            case Reduction::max:
               return largest;
-            case ir::ReduceAttrs::Op::min:
+            case Reduction::min:
               return smallest;
+            case Reduction::prod:
+              return product;
+            case Reduction::l1:
+              return magnitudes;
+            case Reduction::l2:
+              return std::sqrt(squares);
+            case Reduction::sum_square:
+              return squares;
+            case Reduction::log_sum:
+              return sum < 0 ? -1e300 : std::log(sum);  // no number: the lowest one, as in QuantizeLinear
+            case Reduction::log_sum_exp: {
+              double total = 0;
+              for (const double v : all) total += std::exp(v - largest);
+              return largest + std::log(total);
+            }
           }
           return 0.0;
         },
@@ -181,6 +204,19 @@ TEST(long_reductions_do_not_overflow) {
   attrs.all_from_axis2 = true;
   run_layer(layer_of(attrs), {&x}, {&y});
   CHECK_EQ(y.stored[1], static_cast<double>(65535.0F * 40000.0F));
+}
+
+TEST(squares_and_exponentials_do_not_overflow) {
+  Tensor x = describe(DType::u16, {1, 70000}, 1.0F, 0), y = describe(DType::f32, {1, 1});
+  x.stored.assign(70000, 65535.0);
+  ir::ReduceAttrs attrs;
+  attrs.axes = {1};
+  attrs.op = Reduction::sum_square;
+  run_layer(layer_of(attrs), {&x}, {&y});
+  CHECK_EQ(y.stored[0], static_cast<double>(static_cast<float>(65535.0 * 65535.0 * 70000.0)));
+  attrs.op = Reduction::log_sum_exp;  // exp(65535) is no double
+  run_layer(layer_of(attrs), {&x}, {&y});
+  CHECK_EQ(y.stored[0], static_cast<double>(static_cast<float>(65535.0 + std::log(70000.0))));
 }
 
 TEST(a_sum_over_nothing_is_zero) {

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from models import QDQ_NAMES, ZERO_POINTS, Edge, ModelBuilder, Style
@@ -26,7 +28,10 @@ def examples(count: int) -> settings:
 
 # Activations that may fold into the layer before them.
 FOLDED = (None, None, "Relu", "Relu6", "Clip", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish")
-UNARY = ("Relu", "Relu6", "Clip", "LeakyRelu", "PRelu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Elu")
+UNARY = (
+    "Relu", "Relu6", "Clip", "LeakyRelu", "PRelu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Elu", "Celu", "Selu",
+    "Softsign", "Shrink", "ThresholdedRelu", "Sin", "Cos", "QuickGelu",
+)  # fmt: skip
 
 
 OPSETS = (17, 13, 11, 12, 14, 15, 16, 18, 19, 20, 21)
@@ -71,6 +76,12 @@ def _weights(draw: Draw, b: ModelBuilder, bias: str = "none") -> dict[str, Any]:
     }
 
 
+def _draw_width(draw: Draw, b: ModelBuilder) -> None:
+    """Activations of 8 or 16 bits from here on, where the model's Q and DQ know 16."""
+    if (b.style.opset >= 21 or b.style.qdq_domain) and draw(st.booleans()):
+        b.style.dtype = {"uint8": "uint16", "int8": "int16"}[b.style.dtype]
+
+
 def _shape(draw: Draw, low_rank: int = 2, high_rank: int = 4, largest: int = 9) -> tuple[int, ...]:
     return tuple(draw(st.lists(st.integers(1, largest), min_size=low_rank, max_size=high_rank)))
 
@@ -112,6 +123,41 @@ def conv(draw: Draw, b: ModelBuilder) -> list[Edge]:
     return [b.finish(y, **_activation(draw, b))]
 
 
+def conv_transpose(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    group = draw(st.sampled_from((1, 1, 1, 2, 3)))
+    shape = _image(draw, channels=group * draw(st.integers(1, 17)))
+    rank = len(shape) - 2
+    kernel = [draw(st.integers(1, 4)) for _ in range(rank)]
+    strides = [draw(st.sampled_from((1, 2, 2, 3))) for _ in range(rank)]
+    dilations = [draw(st.sampled_from((1, 1, 2))) for _ in range(rank)]
+    attributes: dict[str, Any] = {"strides": strides, "dilations": dilations}
+    extents = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+    full = [(size - 1) * s + e for size, s, e in zip(shape[2:], strides, extents, strict=True)]
+    form = draw(st.sampled_from(("pads", "pads", "output_shape", "SAME_UPPER", "SAME_LOWER")))
+    if form == "pads":
+        attributes["output_padding"] = [draw(st.integers(0, s - 1)) for s in strides]  # onnxruntime's limit
+        attributes["pads"] = [draw(st.integers(0, min(extents[d % rank], full[d % rank] - 1) // 2))
+                              for d in range(2 * rank)]  # fmt: skip
+    elif form == "output_shape":
+        attributes["output_shape"] = [draw(st.integers(max(1, size - 2), size)) for size in full]
+    else:
+        # The whole of it must reach the size that SAME asks for.
+        attributes["strides"] = [min(s, e) for s, e in zip(strides, extents, strict=True)]
+        attributes["auto_pad"] = form
+    _draw_width(draw, b)
+    bias = draw(st.sampled_from(("int32", "float32", "none")))
+    y = b.conv_transpose(
+        b.input(shape),
+        draw(st.integers(1, 20)),
+        kernel,
+        group=group,
+        bias=bias,
+        **attributes,
+        **_weights(draw, b, bias),
+    )
+    return [b.finish(y, **_activation(draw, b))]
+
+
 def depthwise_conv(draw: Draw, b: ModelBuilder) -> list[Edge]:
     channels, multiplier = draw(st.integers(1, 24)), draw(st.sampled_from((1, 1, 2)))
     shape = _image(draw, channels=channels)
@@ -147,6 +193,15 @@ def gemm(draw: Draw, b: ModelBuilder) -> list[Edge]:
 def matmul(draw: Draw, b: ModelBuilder) -> list[Edge]:
     x = b.input((*_shape(draw, 1, 3), draw(st.integers(1, 80))))
     return [b.finish(b.matmul(x, draw(st.integers(1, 40)), **_weights(draw, b)), **_activation(draw, b))]
+
+
+def matmul_of_activations(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    _draw_width(draw, b)
+    batch, inner = _shape(draw, 0, 2, 4), draw(st.integers(1, 80))
+    other = draw(st.sampled_from((batch, tuple(1 for _ in batch), ())))
+    left = b.input((*batch, draw(st.integers(1, 9)), inner))
+    right = b.input((*other, inner, draw(st.integers(1, 9))))
+    return [b.finish(b.op("MatMul", [b.dq(left), b.dq(right)]), **_activation(draw, b))]
 
 
 def _broadcast(draw: Draw, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -230,6 +285,85 @@ def reduce_mean(draw: Draw, b: ModelBuilder) -> list[Edge]:
     rank = len(x.shape)
     axes = draw(st.sampled_from(([*range(2, rank)], [*range(2 - rank, 0)], [rank - 1], [-1])))
     return [b.finish(b.reduce("ReduceMean", x, axes, draw(st.booleans())), **_activation(draw, b))]
+
+
+def reduce(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    op = draw(st.sampled_from(("L1", "L2", "SumSquare", "LogSumExp", "LogSum", "Prod", "Sum", "Max", "Min")))
+    _draw_width(draw, b)
+    if b.style.opset < 18 and op == "Sum":  # its axes became an input earlier than the others'
+        b.style.opset = max(b.style.opset, 18)
+    shape = _shape(draw, 1, 4, 4 if op == "Prod" else 9)
+    x = b.input(shape)
+    if op == "LogSum":  # of numbers that are positive
+        x = b.q(b.op("Sigmoid", [b.dq(x)]), b.quant_for(0.0, 1.0, zero_point="lowest"))
+    axes = draw(st.lists(st.integers(0, len(shape) - 1), min_size=1, unique=True))
+    axes = [a - len(shape) if draw(st.booleans()) else a for a in axes]
+    return [b.finish(b.reduce(f"Reduce{op}", x, axes, draw(st.booleans())), **_activation(draw, b))]
+
+
+def _parameter(draw: Draw, b: ModelBuilder, shape: tuple[int, ...], low: float, high: float) -> str:
+    """A constant: float, or quantized with whatever parameters."""
+    values = b.rng.uniform(low, high, shape)
+    if draw(st.booleans()):
+        return b.constant(values)
+    scale = float(np.float32((high - low) / 200))
+    if b.style.power_of_two:
+        scale = 2.0 ** math.ceil(math.log2(scale))
+    zero = draw(st.sampled_from((0, 7, -20)))
+    integers = np.clip(np.rint(values / scale) + zero, -128, 127)
+    inputs = [b.constant(integers, "int8"), b.constant(scale), b.constant(zero, "int8")]
+    return b.op("DequantizeLinear", inputs, domain=b.style.qdq_domain)
+
+
+def layer_norm(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    op = draw(st.sampled_from(("LayerNormalization", "LayerNormalization", "RMSNormalization")))
+    b.style.opset = max(b.style.opset, 17 if op == "LayerNormalization" else 23)
+    _draw_width(draw, b)
+    shape = (*_shape(draw, 1, 3), draw(st.sampled_from((2, 7, 24, 64, 300))))
+    axis = draw(st.integers(-len(shape), len(shape) - 1))
+    normalised = shape[axis % len(shape) :]
+    inputs = [b.dq(b.input(shape)), _parameter(draw, b, normalised, 0.2, 2.0)]
+    if op == "LayerNormalization" and draw(st.booleans()):
+        inputs.append(_parameter(draw, b, normalised, -1.0, 1.0))
+    y = b.op(op, inputs, axis=axis, epsilon=draw(st.sampled_from((None, 1e-3))))
+    return [b.finish(y, **_activation(draw, b))]
+
+
+def instance_norm(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    _draw_width(draw, b)
+    x = b.input(_image(draw))
+    if math.prod(x.shape[2:]) == 1:  # no spread at all: what float32 makes of it is noise
+        x = b.input((*x.shape[:2], *(size + 1 for size in x.shape[2:])))
+    parameters = [_parameter(draw, b, (x.shape[1],), *span) for span in ((0.2, 2.0), (-1.0, 1.0))]
+    y = b.op("InstanceNormalization", [b.dq(x), *parameters], epsilon=draw(st.sampled_from((None, 1e-3))))
+    return [b.finish(y, **_activation(draw, b))]
+
+
+def group_norm(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    b.style.opset = 21  # version 18 has other parameters and is deprecated: test_frontend_ops reads it
+    _draw_width(draw, b)
+    groups, per_group = draw(st.integers(1, 6)), draw(st.integers(1, 5))
+    x = b.input((*_image(draw, channels=groups * per_group)[:3], draw(st.integers(2, 7))))
+    parameters = [_parameter(draw, b, (x.shape[1],), *span) for span in ((0.2, 2.0), (-1.0, 1.0))]
+    y = b.op("GroupNormalization", [b.dq(x), *parameters], num_groups=groups)
+    return [b.finish(y, **_activation(draw, b))]
+
+
+def batch_norm(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    _draw_width(draw, b)
+    x = b.input(draw(st.sampled_from((_image(draw), (3, 12)))))
+    spans = ((-2.0, 2.0), (-1.0, 1.0), (-1.0, 1.0), (0.1, 4.0))
+    parameters = [_parameter(draw, b, (x.shape[1],), *span) for span in spans[:3]]
+    variance = b.constant(b.rng.uniform(*spans[3], x.shape[1]))
+    y = b.op("BatchNormalization", [b.dq(x), *parameters, variance], epsilon=draw(st.sampled_from((None, 1e-3))))
+    return [b.finish(y, **_activation(draw, b))]
+
+
+def lp_norm(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    _draw_width(draw, b)
+    x = b.input(_shape(draw, 1))
+    attributes = {"p": draw(st.sampled_from((None, 1, 2))), "axis": draw(st.integers(-len(x.shape), len(x.shape) - 1))}
+    return [b.finish(b.op("LpNormalization", [b.dq(x)], **attributes), **_activation(draw, b))]
 
 
 def pad(draw: Draw, b: ModelBuilder) -> list[Edge]:
@@ -316,8 +450,14 @@ def resize(draw: Draw, b: ModelBuilder) -> list[Edge]:
     return [b.q(y, x.quant) if draw(st.booleans()) else b.q(y)]
 
 
+def _known(b: ModelBuilder, kinds: tuple[str, ...]) -> list[str]:
+    """Those that the model's opsets have."""
+    unknown = {"HardSwish": b.style.opset < 14, "Celu": b.style.opset < 12, "QuickGelu": not b.style.qdq_domain}
+    return [k for k in kinds if not unknown.get(k)]
+
+
 def unary(draw: Draw, b: ModelBuilder) -> list[Edge]:
-    kind = draw(st.sampled_from([k for k in UNARY if k != "HardSwish" or b.style.opset >= 14]))
+    kind = draw(st.sampled_from(_known(b, UNARY)))
     return [b.q(b.activation(b.dq(b.input(_shape(draw, 2))), kind))]
 
 
@@ -343,8 +483,10 @@ def requantize(draw: Draw, b: ModelBuilder) -> list[Edge]:
 KINDS: dict[str, Callable[[Draw, ModelBuilder], list[Edge]]] = {
     f.__name__.rstrip("_"): f
     for f in (
-        conv, depthwise_conv, pointwise_conv, gemm, matmul, arithmetic, same_input_twice, sum_of_many, concat, max_pool,
-        average_pool, global_pool, reduce_mean, pad, reshape, slice_, split, resize, unary, swish, softmax, requantize,
+        conv, conv_transpose, depthwise_conv, pointwise_conv, gemm, matmul, matmul_of_activations, arithmetic,
+        same_input_twice, sum_of_many, concat, max_pool, average_pool, global_pool, reduce_mean, reduce, layer_norm,
+        instance_norm, group_norm, batch_norm, lp_norm, pad, reshape, slice_, split, resize, unary, swish, softmax,
+        requantize,
     )
 }  # fmt: skip
 

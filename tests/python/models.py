@@ -274,9 +274,13 @@ class ModelBuilder:
         attributes = {
             "LeakyRelu": {"alpha": 0.1015625 if self.style.power_of_two else 0.1},
             "Elu": {"alpha": 0.75},
+            "Celu": {"alpha": 0.75},
+            "Shrink": {"lambd": 0.75, "bias": 0.25},
+            "ThresholdedRelu": {"alpha": 0.3},
             "HardSigmoid": {"alpha": 1 / 6, "beta": 0.5},
         }
-        return self.op(kind, [name], **attributes.get(kind, {}))
+        domain = "com.microsoft" if kind == "QuickGelu" else ""
+        return self.op(kind, [name], domain=domain, **attributes.get(kind, {}))
 
     def finish(self, name: str, activation: str | None = None, *, separate: bool = False, **quant: Any) -> Edge:
         """Q behind the operator and its activation; `separate` puts a Q/DQ pair between the two."""
@@ -307,6 +311,30 @@ class ModelBuilder:
         b = self.bias(bias, filters, scales * np.float32(x.quant.scale), 3000.0 * math.sqrt(math.prod(shape[1:])))
         inputs = [self.dq(x), w] + ([] if b is None else [b])
         return self.op("Conv", inputs, group=group, kernel_shape=list(kernel), **attributes)
+
+    def conv_transpose(
+        self,
+        x: Edge,
+        filters: int,
+        kernel: Sequence[int],
+        *,
+        group: int = 1,
+        per_channel: bool = False,
+        weight_dtype: str = "int8",
+        symmetric: bool = True,
+        bias: str = "int32",
+        **attributes: Any,
+    ) -> str:
+        """filters: per group."""
+        shape = [x.shape[1], filters, *kernel]
+        w, scales = self.quantized_constant(
+            shape, dtype=weight_dtype, axis=1 if per_channel else None, symmetric=symmetric
+        )
+        scales = np.tile(scales, group) if per_channel else scales
+        taps = x.shape[1] // group * math.prod(kernel)
+        b = self.bias(bias, filters * group, scales * np.float32(x.quant.scale), 3000.0 * math.sqrt(taps))
+        inputs = [self.dq(x), w] + ([] if b is None else [b])
+        return self.op("ConvTranspose", inputs, group=group, kernel_shape=list(kernel), **attributes)
 
     def gemm(
         self,

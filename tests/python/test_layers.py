@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -110,6 +112,64 @@ def test_float_result(kind: str, dtype: str) -> None:
         tally.add(evaluate(model, feeds)[model.graph.output[0].name], got, kind, equal=False)
     # double rounding can hit the last bit of a few
     assert tally.different <= 0.01 * tally.elements
+
+
+def _centred(b: ModelBuilder, x: str, axes: str) -> str:
+    return b.op("Sub", [x, b.op("ReduceMean", [x, axes])])
+
+
+def _over_its_root_mean_square(b: ModelBuilder, x: str, axes: str) -> str:
+    mean_square = b.op("ReduceMean", [b.op("Pow", [x, b.constant(2.0)]), axes])
+    return b.op("Div", [x, b.op("Sqrt", [b.op("Add", [mean_square, b.constant(1e-5)])])])
+
+
+def _layer_norm(b: ModelBuilder, x: str, whole: bool) -> str:
+    scale, bias = b.constant(b.rng.uniform(0.2, 2.0, 48)), b.constant(b.rng.uniform(-1.0, 1.0, 48))
+    if whole:
+        return b.op("LayerNormalization", [x, scale, bias])
+    axes = b.constant([-1], "int64")
+    normalised = _over_its_root_mean_square(b, _centred(b, x, axes), axes)
+    return b.op("Add", [b.op("Mul", [normalised, scale]), bias])
+
+
+def _rms_norm(b: ModelBuilder, x: str, whole: bool) -> str:
+    scale = b.constant(b.rng.uniform(0.2, 2.0, 48))
+    if whole:
+        return b.op("RMSNormalization", [x, scale])
+    return b.op("Mul", [scale, _over_its_root_mean_square(b, x, b.constant([2], "int64"))])
+
+
+def _gelu(b: ModelBuilder, x: str, whole: bool) -> str:
+    if whole:
+        return b.op("Gelu", [x])
+    erf = b.op("Erf", [b.op("Div", [x, b.constant(math.sqrt(2.0))])])
+    return b.op("Mul", [b.op("Mul", [x, b.op("Add", [erf, b.constant(1.0)])]), b.constant(0.5)])
+
+
+def _gelu_tanh(b: ModelBuilder, x: str, whole: bool) -> str:
+    if whole:
+        return b.op("Gelu", [x], approximate="tanh")
+    half = b.op("Mul", [b.constant(0.5), x])
+    cubic = b.op("Mul", [b.constant(0.044715), b.op("Pow", [x, b.constant(3.0)])])
+    inner = b.op("Mul", [b.op("Add", [x, cubic]), b.constant(math.sqrt(2.0 / math.pi))])
+    return b.op("Mul", [half, b.op("Add", [b.constant(1.0), b.op("Tanh", [inner])])])
+
+
+@pytest.mark.parametrize("operator", [_layer_norm, _rms_norm, _gelu, _gelu_tanh])
+def test_operators_that_exporters_write_out_are_one_layer(operator: Callable[[ModelBuilder, str, bool], str]) -> None:
+    """The nodes give what the operator gives, rounded once; the CPU EP rounds between them, too."""
+    for seed in range(6):
+        built = []
+        for whole in (True, False):
+            b = ModelBuilder(Style(opset=23, dtype=("uint8", "int8", "uint16")[seed % 3]), seed=seed)
+            b.output(b.q(operator(b, b.dq(b.input((3, 20, 48))), whole)))
+            built.append(b)
+        model, feeds = built[1].build(), built[1].feeds()
+        expected = evaluate(built[0].build(), built[0].feeds())
+        session = vaip_session(model, optimize=False)
+        got = run(session, feeds)[0]
+        Tally().add(expected[built[0].outputs[0].name], got, "VitisAIEP", equal=True)
+        Tally().add(run(cpu_session(model), feeds)[0], got, "CPU EP", equal=False)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])

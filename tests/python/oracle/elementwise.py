@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,19 @@ UNARY: dict[str, Callable[[Reals, Attributes], Reals]] = {
     "Ceil": lambda x, a: np.ceil(x),
     "Round": lambda x, a: np.rint(x),
     "Sign": lambda x, a: np.sign(x),
+    "Celu": lambda x, a: np.where(
+        x < 0, _f32(a, "alpha", 1.0) * np.expm1(np.minimum(x, 0.0) / _f32(a, "alpha", 1.0)), x
+    ),
+    "Selu": lambda x, a: (
+        _f32(a, "gamma", 1.05070102214813232421875)
+        * np.where(x < 0, _f32(a, "alpha", 1.67326319217681884765625) * np.expm1(np.minimum(x, 0.0)), x)
+    ),
+    "Softsign": lambda x, a: x / (1.0 + np.abs(x)),
+    "Shrink": lambda x, a: np.where(np.abs(x) > _f32(a, "lambd", 0.5), x - np.sign(x) * _f32(a, "bias", 0.0), 0.0),
+    "ThresholdedRelu": lambda x, a: np.where(x > _f32(a, "alpha", 1.0), x, 0.0),
+    "QuickGelu": lambda x, a: x * _sigmoid(_f32(a, "alpha", 1.702) * x),
+    "Sin": lambda x, a: np.sin(x),
+    "Cos": lambda x, a: np.cos(x),
     "Identity": lambda x, a: x,
 }
 
@@ -87,12 +100,25 @@ BINARY: dict[str, Callable[[Reals, Reals], Reals]] = {
     "PRelu": lambda x, slope: np.where(x < 0, slope * x, x),
 }
 
+
+def _log_sum_exp(x: Reals, axes: tuple[int, ...], keep: bool) -> Reals:
+    largest = x.max(axis=axes, keepdims=True)
+    total = np.log(np.exp(x - largest).sum(axis=axes, keepdims=True)) + largest
+    return total if keep else np.squeeze(total, axis=axes)
+
+
 REDUCE: dict[str, Callable[[Reals, tuple[int, ...], bool], Reals]] = {
     # A sum and one division, not a product with a rounded 1/n.
     "ReduceMean": lambda x, axes, keep: x.sum(axis=axes, keepdims=keep) / math.prod(x.shape[a] for a in axes),
     "ReduceSum": lambda x, axes, keep: x.sum(axis=axes, keepdims=keep),
     "ReduceMax": lambda x, axes, keep: x.max(axis=axes, keepdims=keep),
     "ReduceMin": lambda x, axes, keep: x.min(axis=axes, keepdims=keep),
+    "ReduceProd": lambda x, axes, keep: x.prod(axis=axes, keepdims=keep),
+    "ReduceL1": lambda x, axes, keep: np.abs(x).sum(axis=axes, keepdims=keep),
+    "ReduceL2": lambda x, axes, keep: np.sqrt((x * x).sum(axis=axes, keepdims=keep)),
+    "ReduceSumSquare": lambda x, axes, keep: (x * x).sum(axis=axes, keepdims=keep),
+    "ReduceLogSum": lambda x, axes, keep: np.log(x.sum(axis=axes, keepdims=keep)),
+    "ReduceLogSumExp": lambda x, axes, keep: _log_sum_exp(x, axes, keep),
 }
 
 
@@ -105,11 +131,6 @@ def softmax(x: Reals, axis: int, *, log: bool, flatten_to_2d: bool) -> Reals:
     e = np.exp(shifted)
     total = e.sum(axis=axis, keepdims=True)
     return shifted - np.log(total) if log else e / total
-
-
-def batch_normalization(x: Reals, parameters: Sequence[Reals], epsilon: float) -> Reals:
-    scale, bias, mean, variance = (p.reshape(1, -1, *[1] * (x.ndim - 2)) for p in parameters)
-    return (x - mean) / np.sqrt(variance + epsilon) * scale + bias
 
 
 def local_response_normalization(x: Reals, attributes: Attributes) -> Reals:

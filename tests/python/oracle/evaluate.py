@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from . import elementwise, linear, movement, pooling, qlinear
+from . import elementwise, linear, movement, normalization, pooling, qlinear
 from .node import Node, window
 from .quant import Array, Reals, Tensor, dequantize, from_real, quantize
 
@@ -233,13 +233,39 @@ def _unsqueeze(node: Node) -> Reals:
     return np.expand_dims(node.real(0), tuple(node.integers(1, "axes")))
 
 
-def _batch_normalization(node: Node) -> Reals:
+def _normalization(node: Node) -> Reals:
+    x, op = node.inputs[0], node.proto.op_type
     epsilon = float(np.float32(node.attr("epsilon", 1e-5)))
-    return elementwise.batch_normalization(node.real(0), [node.real(i) for i in range(1, 5)], epsilon)
+    bias = node.optional(2)
+    if op == "LpNormalization":
+        return normalization.lp(x, node.attr("axis", -1), node.attr("p", 2))
+    if op == "LayerNormalization":
+        return normalization.layer(x, node.real(1), None if bias is None else bias.real, node.attr("axis", -1), epsilon)
+    if op in ("RMSNormalization", "SimplifiedLayerNormalization"):
+        return normalization.root_mean_square(x, node.real(1), node.attr("axis", -1), epsilon)
+    if op == "BatchNormalization":
+        return normalization.batch(x, [node.real(i) for i in range(1, 5)], epsilon)
+    groups = node.attr("num_groups") if op == "GroupNormalization" else x.array.shape[1]
+    return normalization.group(x, node.real(1), node.real(2), groups, epsilon)
+
+
+def _conv_transpose(node: Node) -> Reals:
+    x, w = node.inputs[0], node.inputs[1]
+    rank = x.array.ndim - 2
+    return linear.conv_transpose(
+        x,
+        w,
+        node.optional(2),
+        group=node.attr("group", 1),
+        output_padding=node.attr("output_padding", [0] * rank),
+        output_shape=node.attr("output_shape"),
+        **_window(node, rank),
+    )
 
 
 _OPERATORS: dict[str, Callable[[Node], Reals | Tensor | list[Reals]]] = {
     "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
     "Gemm": _gemm,
     "MatMul": lambda n: linear.matmul(n.inputs[0], n.inputs[1]),
     "MaxPool": _pool,
@@ -262,7 +288,18 @@ _OPERATORS: dict[str, Callable[[Node], Reals | Tensor | list[Reals]]] = {
     "Split": _split,
     "Resize": _resize,
     "Dropout": lambda n: n.real(0),
-    "BatchNormalization": _batch_normalization,
+    **dict.fromkeys(
+        (
+            "LayerNormalization",
+            "RMSNormalization",
+            "SimplifiedLayerNormalization",
+            "InstanceNormalization",
+            "GroupNormalization",
+            "BatchNormalization",
+            "LpNormalization",
+        ),
+        _normalization,
+    ),
     "LRN": lambda n: elementwise.local_response_normalization(n.real(0), n.attributes),
     "Constant": _constant,
 }

@@ -102,6 +102,58 @@ def conv(
     return acc if bias is None else acc + bias.real.reshape(1, -1, *[1] * rank)
 
 
+def conv_transpose(
+    x: Tensor,
+    w: Tensor,
+    bias: Tensor | None,
+    *,
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    pads: Sequence[int],
+    auto_pad: str,
+    group: int,
+    output_padding: Sequence[int],
+    output_shape: Sequence[int] | None,
+) -> Reals:
+    """Every input pixel adds its multiple of the kernel to the output that it touches; pads cut the result."""
+    integers = x.from_integers and w.from_integers and x.scale.ndim == 0 and _only_axis(w.scale, 1)
+    xs, ws = (x.centred, w.centred) if integers else (x.real, w.real)
+    spatial, kernel = xs.shape[2:], ws.shape[2:]
+    rank = len(kernel)
+    full = [(spatial[d] - 1) * strides[d] + (kernel[d] - 1) * dilations[d] + 1 for d in range(rank)]
+    begins, out = [], []
+    for d in range(rank):
+        padded = full[d] + output_padding[d]
+        if output_shape is None and not auto_pad.startswith("SAME"):
+            begin, end = (pads[d], pads[rank + d]) if auto_pad == "NOTSET" else (0, 0)
+            begins.append(begin)
+            out.append(padded - begin - end)
+            continue
+        size = output_shape[d] if output_shape is not None else spatial[d] * strides[d]
+        total = max(padded - size, 0)
+        begins.append(total // 2 if auto_pad == "SAME_UPPER" else total - total // 2)
+        out.append(size)
+    n, channels = xs.shape[:2]
+    per_group = ws.shape[1]
+    grouped = ws.reshape(group, channels // group, per_group, *kernel)
+    sums = np.zeros((n, group * per_group, *(max(full[d], begins[d] + out[d]) for d in range(rank))), xs.dtype)
+    for tap in np.ndindex(*kernel):
+        columns = xs.reshape(n, group, channels // group, -1)
+        weights = grouped[(slice(None), slice(None), slice(None), *tap)].transpose(0, 2, 1)
+        product = _matmul(weights[None], columns).reshape(n, group * per_group, *spatial).astype(xs.dtype)
+        reach = tuple(
+            slice(tap[d] * dilations[d], tap[d] * dilations[d] + (spatial[d] - 1) * strides[d] + 1, strides[d])
+            for d in range(rank)
+        )
+        sums[(slice(None), slice(None), *reach)] += product
+    cut = tuple(slice(begins[d], begins[d] + out[d]) for d in range(rank))
+    acc = sums[(slice(None), slice(None), *cut)].astype(np.float64)
+    if integers:
+        scale = w.scale if w.scale.ndim == 0 else np.tile(w.scale.reshape(-1), group)
+        acc = acc * (x.scale * _reshape_scale(scale, (1, -1) + (1,) * rank))
+    return acc if bias is None else acc + bias.real.reshape(1, -1, *[1] * rank)
+
+
 def matmul(a: Tensor, b: Tensor, *, transpose_a: bool = False, transpose_b: bool = False) -> Reals:
     """numpy.matmul's rules; per-channel scales of b along its columns (rows where it is transposed)."""
     columns = b.array.ndim - (2 if transpose_b else 1)
