@@ -343,17 +343,67 @@ TEST(conditions_on_the_whole_model) {
   config.passes_in_use = "my.json: /passes";
   CHECK_EQ(reason_of(net.partition(config), 0), "no pass that offloads is enabled by my.json: /passes");
   CHECK_EQ(reason_of(net.partition(config), 1), "no such layer");
-  config = {};
+}
+
+TEST(amds_minimum_number_of_convolutions) {
+  Net net;
+  net.conv({net.relu(net.conv({"x"}))});
+  net.other("QLinearConv", {"y"});
+  Config config;
   config.source = "my.json";
   config.minimum_num_of_conv = 2;
+  CHECK_EQ(clusters_of(net.partition(config)), "0 1 2");
+  config.minimum_num_of_conv = 3;
+  const Partition out = net.partition(config);
+  CHECK(out.clusters.empty());
+  for (const std::size_t node : {0, 1, 2}) {
+    CHECK_EQ(reason_of(out, node),
+             "AMD's threshold minimum_num_of_conv = 3 (my.json) leaves a model with 2 Conv nodes on the CPU; "
+             "\"compatibility\": \"none\" claims it");
+  }
+  CHECK_EQ(reason_of(out, 3), "no such layer");
+}
+
+TEST(amds_largest_number_of_subgraphs) {
+  Net net;
+  net.conv({net.other("Custom", {net.conv({"x"})})});
+  Config config;
+  config.source = "my.json";
   config.dpu_subgraph_num = 2;
   CHECK_EQ(clusters_of(net.partition(config)), "0 | 2");
-  config.minimum_num_of_conv = 3;
-  says(reason_of(net.partition(config), 0), "the model has 2 convolutions, fewer than minimum_num_of_conv = 3");
-  config.minimum_num_of_conv.reset();
   config.dpu_subgraph_num = 1;
-  says(reason_of(net.partition(config), 2), "the model needs 2 clusters, more than dpu_subgraph_num = 1 allows");
-  CHECK_EQ(clusters_of(net.partition(config)), "");
+  const Partition out = net.partition(config);
+  CHECK(out.clusters.empty());
+  CHECK_EQ(reason_of(out, 2),
+           "AMD's threshold dpu_subgraph_num = 1 (my.json) leaves a model that needs 2 subgraphs on the CPU; "
+           "\"compatibility\": \"none\" claims it");
+  config.minimum_nodes = 2;  // what is too small is no subgraph
+  says(reason_of(net.partition(config), 2), "its cluster is smaller");
+}
+
+TEST(reshapes_at_the_end_stay_with_amd) {
+  Net net;  // one output of two reshapes, one of a reshape and a convolution, one of an unknown rank
+  const std::string stem = net.conv({"x"});
+  const auto reshape = [&net](const std::string& op, const std::string& input) {
+    return net.layer(op, {input}, ir::ReshapeAttrs{});
+  };
+  const std::string first = reshape("Flatten", reshape("Reshape", stem));
+  const std::string second = net.conv({reshape("Squeeze", stem)});
+  const std::string third = reshape("Reshape", stem);
+  const std::string fourth = net.layer("Transpose", {stem}, ir::TransposeAttrs{});
+  net.graph.outputs = {first, second, third, fourth};
+  for (const frontend::Node& node : net.graph.nodes) {
+    net.graph.values[node.outputs[0]].has_shape = node.outputs[0] != third;
+  }
+  CHECK_EQ(clusters_of(net.partition()), "0 1 2 3 4 5 6");
+  Config config;
+  config.trailing_reshapes_stay = true;
+  const Partition out = net.partition(config);
+  CHECK_EQ(clusters_of(out), "0 3 4 5 6");
+  CHECK_EQ(reason_of(out, 2),
+           "AMD's pass convert_ending_blacklist_ops_to_unknown_op leaves a Flatten at the end of a model on the CPU; "
+           "\"compatibility\": \"none\" claims it");
+  says(reason_of(out, 1), "leaves a Reshape at the end");
 }
 
 TEST(nodes_out_of_order_are_an_error) {

@@ -23,6 +23,7 @@ from ep_models import (
     session_of,
     with_function,
 )
+from models import ModelBuilder, Style
 from onnx import TensorProto, helper
 from sessions import EP_NAME, claimed_nodes, vaip_options, vaip_session
 
@@ -265,3 +266,51 @@ class TestLog:
     def test_nothing_is_said_of_a_model_that_is_claimed_whole(self, capfd: pytest.CaptureFixture[str]) -> None:
         ort.InferenceSession(network().build().SerializeToString(), vaip_options(), providers=[EP_NAME])
         assert capfd.readouterr().err == ""
+
+
+# ---- AMD's thresholds ----
+
+
+def classifier() -> ModelBuilder:
+    """Two convolutions and a Flatten that yields the model's output, in float."""
+    builder = ModelBuilder(Style(float_edges=True), seed=8)
+    x = builder.input([2, 4, 6, 6])
+    for _ in range(2):
+        x = builder.finish(builder.conv(x, 8, [3, 3], pads=[1, 1, 1, 1]), "Relu")
+    flat = helper.make_node("Flatten", [builder.dq(x)], ["flat"], name="flatten")
+    builder.nodes.append(flat)
+    builder.outputs.append(helper.make_tensor_value_info("flat", TensorProto.FLOAT, [2, 288]))
+    return builder
+
+
+def report_and_output(builder: ModelBuilder, options: dict[str, str]) -> tuple[dict[str, Any], np.ndarray]:
+    session = session_of(builder.build(), [(EP_NAME, options), CPU])
+    return newest_report(), session.run(None, builder.feeds())[0]
+
+
+def test_a_reshape_at_the_end_stays_on_the_cpu_with_amds_thresholds_only() -> None:
+    builder = classifier()
+    report, expected = report_and_output(builder, {})
+    assert report["unclaimed"] == []
+    report, output = report_and_output(builder, {"compatibility": "amd"})
+    np.testing.assert_array_equal(output, expected)
+    assert report["operators"]["Conv"] == {"ipu": 2, "cpu": 0}
+    assert "Flatten" in {node["op"] for node in report["unclaimed"]}
+    for node in report["unclaimed"]:
+        assert "convert_ending_blacklist_ops_to_unknown_op leaves a Flatten" in node["reason"]
+
+
+def test_a_model_with_one_convolution_stays_on_the_cpu_with_amds_thresholds_only() -> None:
+    builder = network()
+    assert report_and_output(builder, {})[0]["unclaimed"] == []
+    report, _ = report_and_output(builder, {"compatibility": "amd"})
+    assert report["nodes"]["ipu"] == 0
+    for node in report["unclaimed"]:
+        assert "AMD's threshold minimum_num_of_conv = 2 " in node["reason"]
+    options = {"compatibility": "amd", "target_opts": json.dumps({"minimum_num_of_conv": 1})}
+    assert report_and_output(builder, options)[0]["unclaimed"] == []
+
+
+def test_amds_thresholds_are_no_silent_fallback() -> None:
+    message = refused(network().build(), {"compatibility": "amd", "fallback": "error"}, {})
+    assert "AMD's threshold minimum_num_of_conv = 2 " in message
