@@ -45,7 +45,8 @@ void pool(UnitBuilder& unit) {
   const Node& node = unit.node();
   ir::PoolAttrs attrs;
   attrs.op = node.op_type == "MaxPool" ? ir::PoolAttrs::Op::max : ir::PoolAttrs::Op::average;
-  if (node.outputs.size() > 1 && !node.outputs[1].empty()) unit.decline("the output Indices is not supported");
+  if (node.outputs.size() > 1 && !node.outputs[1].empty())
+    unit.decline("the output Indices is not supported; pool without it");
   if (!has_attribute(node, "kernel_shape")) reject(node, "has no kernel_shape");
   Window window = read_window(node, {});
   attrs.kernel = std::move(window.kernel);

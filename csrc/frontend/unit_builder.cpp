@@ -122,7 +122,7 @@ UnitBuilder::Operand UnitBuilder::dequantized(std::size_t dq) const {
                       " are not supported (supported: ", allowed_types(Role::activation), ")");
   }
   if (!quantization.params.per_tensor()) {
-    frontend::decline(source, "per-channel scales or zero points of activations are not supported");
+    frontend::decline(source, "per-channel scales or zero points of activations are not supported; use one per tensor");
   }
   if (const auto own = tensor_quantization(index(), tensor, shape.size()); own && !(*own == quantization)) {
     frontend::decline(source, "its scale or zero point differs from that of `", tensor, "`");
@@ -170,14 +170,14 @@ const ir::Value& UnitBuilder::add_activation(std::size_t input) { return add_act
 
 const ir::Value& UnitBuilder::add_activation(const std::string& value) {
   Operand found = operand(value);
-  if (found.value.constant) decline("input `", value, "` is a constant");
+  if (found.value.constant) decline("input `", value, "` is a constant; fold the node");
   return add(std::move(found));
 }
 
 const ir::Value& UnitBuilder::add_weight(std::size_t input) {
   const std::string& name = input_name(input);
   Operand found = operand(name);
-  if (!found.value.constant) decline("weight `", name, "` is not constant");
+  if (!found.value.constant) decline("weight `", name, "` is not constant; make it an initializer");
   if (!found.value.quant) decline("weight `", name, "` is float; quantize it");
   if (!allowed(Role::weight, found.value.dtype)) {
     decline("weight `", name, "` is ", ir::name(found.value.dtype), " (supported: ", allowed_types(Role::weight), ")");
@@ -199,10 +199,10 @@ void UnitBuilder::add_bias(std::size_t input) {
   const std::string& name = node().inputs[input];
   const auto producer = index().producer(name);
   if (!index().constant(name) && !(producer && is_dequantize(index().node(*producer)))) {
-    decline("bias `", name, "` is not constant");
+    decline("bias `", name, "` is not constant; make it an initializer");
   }
   Operand found = operand(name);
-  if (!found.value.constant) decline("bias `", name, "` is not constant");
+  if (!found.value.constant) decline("bias `", name, "` is not constant; make it an initializer");
   if (found.value.quant && !allowed(Role::bias, found.value.dtype)) {
     decline("bias `", name, "` is ", ir::name(found.value.dtype), " (supported: float, ", allowed_types(Role::bias),
             ")");
@@ -223,7 +223,7 @@ const ir::Value& UnitBuilder::add_integer_tensor(std::size_t input, const Quanti
     decline("per-channel scales or zero points of activations are not supported (`", name, "`)");
   }
   if (const auto own = tensor_quantization(index(), name, shape.size()); own && !(*own == quantization)) {
-    decline("the scale or zero point of `", name, "` differs from that with which it was made");
+    decline("the scale or zero point of `", name, "` differs from that with which it was made; give both the same");
   }
   return add({tensor_value(name, quantization.dtype, shape, quantization.params), {}});
 }

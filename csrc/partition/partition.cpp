@@ -165,7 +165,8 @@ class Partitioner {
 
   std::string refused_as_a_whole() const {
     if (!config_.quantized_pass) {
-      return detail::concat("no pass that offloads is enabled by ", config_.passes_in_use);
+      return detail::concat("no pass that offloads is enabled by ", config_.passes_in_use,
+                            "; enable one there, such as vaip-pass_level1_dpu");
     }
     return below_minimum_num_of_conv(graph_, config_);
   }
@@ -193,9 +194,9 @@ class Partitioner {
         const std::size_t group = group_of_unit_[u];
         if (!is_claimed(u) || clustering.cluster_of[group] != kNone) continue;
         const auto& obstacle = graph_.nodes[clustering.obstacle[group]];
-        reject_nodes_of(u,
-                        detail::concat("its layer cannot be cut out of the graph: a path leaves it through '",
-                                       frontend::display_name(obstacle), "' (", obstacle.op_type, ") and comes back"));
+        reject_nodes_of(u, detail::concat("its layer cannot be cut out of the graph: a path leaves it through '",
+                                          frontend::display_name(obstacle), "' (", obstacle.op_type,
+                                          ") and comes back; with that node claimed it could"));
       }
       clusters_ = candidates(clustering);
       for (const Candidate& candidate : clusters_) {

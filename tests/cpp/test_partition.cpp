@@ -267,7 +267,8 @@ TEST(conditions_on_the_whole_model) {
   config.source = "my.json";
   config.quantized_pass = false;
   config.passes_in_use = "my.json: /passes";
-  CHECK_EQ(reason_of(net.partition(config), 0), "no pass that offloads is enabled by my.json: /passes");
+  CHECK_EQ(reason_of(net.partition(config), 0),
+           "no pass that offloads is enabled by my.json: /passes; enable one there, such as vaip-pass_level1_dpu");
   CHECK_EQ(reason_of(net.partition(config), 1), "no such layer");
 }
 
