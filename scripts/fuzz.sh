@@ -29,7 +29,7 @@ if [ "${#targets[@]}" -eq 0 ]; then
   for source in tests/fuzz/fuzz_*.cpp; do targets+=("$(basename "${source}" .cpp | sed 's/^fuzz_//')"); done
 fi
 cmake --build "${build}" --target "${targets[@]/#/fuzz_}"
-"${python}" tests/fuzz/make_seeds.py "${build}/seeds"
+PYTHONPATH=tests/python "${python}" tests/fuzz/make_seeds.py "${build}/seeds"
 
 mkdir -p "${build}/findings"
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1

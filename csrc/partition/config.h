@@ -13,8 +13,8 @@
 namespace vaip::partition {
 
 enum class Fallback : std::uint8_t {
-  allow,  // unclaimed nodes run on another execution provider
-  warn,   // the same, with a warning per session
+  allow,  // unclaimed nodes run on another execution provider; a warning per session counts them
+  warn,   // the same; the warning lists them
   error,  // unclaimed nodes are an error that lists them
 };
 

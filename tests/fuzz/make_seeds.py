@@ -1,6 +1,7 @@
-"""Writes the inputs that fuzzing starts from: the repository's configurations and devices, and small models of the tests.
+"""Writes what fuzzing starts from: the repository's configurations and devices, and small models of the tests.
 
-python tests/fuzz/make_seeds.py DIRECTORY    DIRECTORY/<target>/ and DIRECTORY/<target>.dict, the words of its format
+PYTHONPATH=tests/python python tests/fuzz/make_seeds.py DIRECTORY
+writes DIRECTORY/<target>/ and DIRECTORY/<target>.dict, the words of the target's format.
 """
 
 from __future__ import annotations
@@ -13,15 +14,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "python"))
-
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.errors import NonInteractiveExampleWarning
 from layer_kinds import KINDS, draw_layer, draw_style, examples
 from models import ModelBuilder
 
+ROOT = Path(__file__).resolve().parents[2]
 CONFIG_DATA = ROOT / "tests" / "cpp" / "data" / "config"
 LARGEST_MODEL = 16384  # bytes: what is large mutates slowly
 
