@@ -30,7 +30,11 @@ def configurations() -> Iterable[bytes]:
         yield json.dumps(json.loads(path.read_text())).encode()
     for case in json.loads((CONFIG_DATA / "schema_cases.json").read_text()):
         yield json.dumps(case["document"]).encode()
+
+
+def options() -> Iterable[bytes]:
     yield b'{"dram": {"read_gbps": 30}, "stack.dispatch.layer_us": 10}'
+    yield b'{"matmul.int8_int8": {"macs_per_cycle": 128}, "stack": {"dataflow": {"c_buffers": 2}}}'
     yield b'{"xcompilerAttrs": {"dpu_subgraph_num": {"uintValue": 1}}, "minimum_num_of_conv": 2}'
 
 
@@ -76,9 +80,12 @@ def words_of_models() -> set[str]:
 
 def main(directory: Path) -> None:
     partition, device = ROOT / "csrc" / "partition", ROOT / "csrc" / "device"
+    config_words = words_of_schemas(partition / "vaip_config.schema.json")
+    device_words = words_of_schemas(device / "device.schema.json", device / "stack.schema.json")
     targets: dict[str, tuple[Iterable[bytes], set[str]]] = {
-        "config": (configurations(), words_of_schemas(partition / "vaip_config.schema.json")),
-        "device": (devices(), words_of_schemas(device / "device.schema.json", device / "stack.schema.json")),
+        "config": (configurations(), config_words),
+        "options": (options(), device_words | {"xcompilerAttrs", "dpu_subgraph_num", "minimum_num_of_conv"}),
+        "device": (devices(), device_words),
         "model": (models(), words_of_models()),
     }
     for target, (seeds, words) in targets.items():
