@@ -460,6 +460,9 @@ void UnitBuilder::commit(ir::LayerAttrs attrs) {
   layer_.name = layer_name(node());
   for (const std::size_t i : nodes_) layer_.onnx_nodes.push_back(layer_name(index().node(i)));
   const std::vector<ir::Shape> shapes = ir::infer_shapes(local_, layer_);
+  if (layer_.outputs.size() > shapes.size()) {
+    decline("has ", layer_.outputs.size(), " outputs; only the first ", shapes.size(), " are supported");
+  }
   for (std::size_t i = 0; i < layer_.outputs.size(); ++i) {
     if (layer_.outputs[i] != ir::kNoValue) local_.value(layer_.outputs[i]).shape = shapes[i];
   }

@@ -657,4 +657,12 @@ TEST(an_absent_first_output_is_no_layer) {
   CHECK(mentions(reason_of(m.graph, "n_"), "no such layer"));
 }
 
+TEST(surplus_outputs_are_no_layer) {
+  OnnxBuilder m;
+  m.quantized_input("x", {1, 2, 4});
+  m.node("Elu", {"x_f"}, {"e", "surplus"});
+  m.quantized_output("e", "y");
+  CHECK(mentions(reason_of(m.graph, "n_e"), "has 2 outputs; only the first 1 are supported"));
+}
+
 VAIP_TEST_MAIN()
