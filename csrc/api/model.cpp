@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "frontend/protobuf_import.h"
+#include "report/unclaimed.h"
 
 namespace vaip {
 namespace {
@@ -50,15 +51,8 @@ Model::Impl::Impl(std::shared_ptr<const ModelFile> read, partition::Config chose
 }
 
 std::string Model::Impl::list_unclaimed() const {
-  constexpr std::size_t kShown = 20;
-  std::string out;
-  for (std::size_t i = 0; i < std::min(kShown, partition.unclaimed.size()); ++i) {
-    const frontend::Node& node = onnx.nodes[partition.unclaimed[i].node];
-    out += "\n  " + frontend::display_name(node) + " (" + node.op_type + "): " + partition.unclaimed[i].reason;
-  }
-  if (partition.unclaimed.size() > kShown)
-    out += detail::concat("\n  and ", partition.unclaimed.size() - kShown, " more");
-  return out;
+  constexpr std::size_t kLines = 20;
+  return report::list_unclaimed(report::start_report(onnx, partition, config), kLines);
 }
 
 Model::Model(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}

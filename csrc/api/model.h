@@ -32,7 +32,7 @@ struct Model::Impl {
   partition::Partition partition;
 
   bool wholly_claimed() const { return partition.unclaimed.empty() && partition.clusters.size() == 1; }
-  std::string list_unclaimed() const;  // one line per node, the first few
+  std::string list_unclaimed() const;  // a line per node, or per operator and reason
 };
 
 // Values of the model as it declares them.

@@ -18,6 +18,10 @@ ProviderOptions select_options(const std::map<std::string, std::string>& session
       if (name != "device_id") options.entries.emplace(name, value);
     } else if (key == "ep.context_enable") {
       options.make_ep_context = value == "1";
+    } else if (key == "session.disable_cpu_ep_fallback") {
+      options.cpu_fallback_disabled = value == "1";
+    } else if (key == "session.disable_aot_function_inlining") {
+      options.functions_inlined_late = value == "1";
     } else if (key == VAIP_SESSION_TAG) {
       options.session_tag = value;
     }

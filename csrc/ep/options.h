@@ -12,6 +12,8 @@ struct ProviderOptions {
   std::map<std::string, std::string> entries;  // keys of ours, without onnxruntime's prefix "ep.vitisaiep."
   bool make_ep_context = false;                // the session is to write an EPContext model
   std::string session_tag;                     // VAIP_SESSION_TAG; "" without one
+  bool cpu_fallback_disabled = false;          // onnxruntime refuses the model when its CPU provider has to run a node
+  bool functions_inlined_late = false;         // only after the providers were asked for the nodes that they take
 };
 
 ProviderOptions read_options(const OrtSessionOptions& session_options);

@@ -16,6 +16,7 @@
 #include "ort/status.h"
 #include "partition/device_choice.h"
 #include "partition/partition.h"
+#include "report/unclaimed.h"
 
 namespace vaip::ep {
 namespace {
@@ -44,26 +45,30 @@ bool claimed_before(const frontend::OrtImport& import) {
   return std::find(import.providers.begin(), import.providers.end(), kProviderName) != import.providers.end();
 }
 
-// "Hardmax `pick`: why not", or "Hardmax(y): why not" where the node has no name.
-std::string reason_line(const report::NodeEntry& node) {
-  const std::string output = node.outputs.empty() ? "" : node.outputs.front();
-  return node.op_type + (node.name.empty() ? "(" + output + ")" : " `" + node.name + "`") + ": " + node.reason;
+// A node that is fused already stands for nodes that the session's record has from an earlier call.
+void drop_own_fused_nodes(const frontend::OrtImport& import, report::SessionReport& report) {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < report.nodes.size(); ++i) {
+    if (import.providers[i] == kProviderName) continue;
+    if (kept != i) report.nodes[kept] = std::move(report.nodes[i]);
+    ++kept;
+  }
+  report.nodes.resize(kept);
 }
 
-std::string first_reason(const report::SessionReport& report) {
-  for (const report::NodeEntry& node : report.nodes) {
-    if (!node.reason.empty()) return reason_line(node);
+// One claimed node makes onnxruntime call Compile. Not one that may be a function's call: onnxruntime would not inline
+// it.
+void claim_any_node(const frontend::OrtImport& import, OrtEpGraphSupportInfo& claims) {
+  for (std::size_t i = 0; i < import.nodes.size(); ++i) {
+    const frontend::Node& node = import.graph.nodes[i];
+    const bool standard = node.domain.empty() || node.domain == "com.microsoft";
+    if (standard && import.providers[i].empty() && !node.has_subgraph) return fuse(claims, {import.nodes[i]});
   }
-  return "none is given";
 }
 
-std::string unclaimed_lines(const std::vector<report::NodeEntry>& nodes) {
-  std::string lines;
-  for (const report::NodeEntry& node : nodes) {
-    if (!node.claimed) lines += "\n  " + reason_line(node);
-  }
-  return lines;
-}
+constexpr std::size_t kLinesOfAnError = 40, kLinesOfASummary = 3;  // then nodes of one reason share a line
+constexpr const char* kFallbackIsError = "\"fallback\" is \"error\"";
+constexpr const char* kCpuFallbackDisabled = "the session option session.disable_cpu_ep_fallback is 1";
 
 Target make_target(const partition::Config& config) {
   Target target;
@@ -111,12 +116,8 @@ Provider::Provider(const OrtSessionOptions& session_options, const OrtLogger* lo
 }
 
 Provider::~Provider() {
-  try {
-    // Dynamic clusters have met their shapes since the reports were first written.
-    if (finished_ && configuration_error_ == nullptr) write_session_files(config_, record_->snapshot());
-  } catch (const std::exception& error) {
-    logger_.error(std::string("VitisAIEP: the session's reports were not updated: ") + error.what());
-  }
+  // Dynamic clusters have met their shapes since the reports were first written.
+  if (finished_ && configuration_error_ == nullptr) write_files();
   SessionRegistry::instance().close(record_->id());
 }
 
@@ -125,6 +126,8 @@ void Provider::configure(const OrtSessionOptions& session_options) {
   if (!options.session_tag.empty()) SessionRegistry::instance().tag(record_->id(), options.session_tag);
   config_ = partition::resolve_config(options.entries);
   for (const std::string& warning : config_.warnings) logger_.warning("VitisAIEP: " + warning);
+  judges_before_onnxruntime_ =
+      options.cpu_fallback_disabled && !options.functions_inlined_late && config_.fallback != partition::Fallback::warn;
   target_ = std::make_shared<const Target>(make_target(config_));
   if (options.make_ep_context) {
     fail(ErrorKind::unsupported,
@@ -152,51 +155,62 @@ GraphKey Provider::key_of(const OrtGraph& graph, const frontend::OnnxGraph& cont
 
 void Provider::get_capability(const OrtGraph& graph, OrtEpGraphSupportInfo& claims) {
   const frontend::OrtImport import = frontend::import_graph(graph, frontend::Constants::borrow);
-  if (configuration_error_ != nullptr) {
-    // One claimed node makes onnxruntime call Compile, which reports the error and ends the session's creation.
-    for (std::size_t i = 0; i < import.nodes.size(); ++i) {
-      if (!import.providers[i].empty() || import.graph.nodes[i].has_subgraph) continue;
-      return fuse(claims, {import.nodes[i]});
-    }
-    return;
-  }
+  ends_at_compile_ = configuration_error_ != nullptr;
+  if (ends_at_compile_) return claim_any_node(import, claims);
   const GraphKey key = key_of(graph, import.graph);
   graph_errors_.erase(key.name);
+  bool claimed = false;
   try {
-    claim_clusters(key, graph, import, claims);
+    claimed = claim_clusters(key, graph, import, claims);
   } catch (const std::exception& error) {
     graph_errors_[key.name] = std::current_exception();
     logger_.error(std::string("VitisAIEP: ") + error.what());
   }
+  ends_at_compile_ = judges_before_onnxruntime_ && !key.nested && unfit();
+  if (ends_at_compile_ && !claimed) claim_any_node(import, claims);
 }
 
-void Provider::claim_clusters(const GraphKey& key, const OrtGraph& graph, const frontend::OrtImport& import,
+// Whether any cluster was.
+bool Provider::claim_clusters(const GraphKey& key, const OrtGraph& graph, const frontend::OrtImport& import,
                               OrtEpGraphSupportInfo& claims) {
   const frontend::Recognition recognition = frontend::recognise(import.graph, frontend::Malformed::reason);
   const partition::Partition partition = partition::partition(import.graph, recognition, config_);
   report::SessionReport report = report::start_report(import.graph, partition, config_);
   report.model = model_path(graph);
-  const std::string unclaimed = unclaimed_lines(report.nodes);
+  drop_own_fused_nodes(import, report);
   record_->set_partition(key, std::move(report), claimed_before(import));
-
-  if (!partition.unclaimed.empty() && config_.fallback == partition::Fallback::error) {
-    fail(ErrorKind::unsupported, "VitisAIEP does not claim ", partition.unclaimed.size(), " of ", import.nodes.size(),
-         " nodes, and \"fallback\" is \"error\":", unclaimed);
-  }
-  if (!partition.unclaimed.empty() && config_.fallback == partition::Fallback::warn) {
-    logger_.warning("VitisAIEP does not claim these nodes; another execution provider runs them:" + unclaimed);
-  }
   for (const partition::Cluster& cluster : partition.clusters) {
     std::vector<const OrtNode*> nodes;
     nodes.reserve(cluster.nodes.size());
     for (const std::size_t index : cluster.nodes) nodes.push_back(import.nodes[index]);
     fuse(claims, nodes);
   }
+  return !partition.clusters.empty();
+}
+
+// Whether a session that must not leave a node to another provider has to end. With session.disable_cpu_ep_fallback
+// onnxruntime would end it too, but tell no reasons; "fallback": "warn" leaves the judgement to it, which further
+// providers need: only onnxruntime knows what they take.
+bool Provider::unfit() const { return !graph_errors_.empty() || report::count_unclaimed(record_->snapshot()) > 0; }
+
+void Provider::throw_what_is_unfit(const char* who_wants_all_claimed) const {
+  if (configuration_error_ != nullptr) std::rethrow_exception(configuration_error_);
+  if (!graph_errors_.empty()) std::rethrow_exception(graph_errors_.begin()->second);
+  if (config_.fallback == partition::Fallback::error) who_wants_all_claimed = kFallbackIsError;
+  if (who_wants_all_claimed == nullptr) return;
+  const report::SessionReport report = record_->snapshot();
+  const std::size_t unclaimed = report::count_unclaimed(report);
+  if (unclaimed == 0) return;
+  write_files();
+  const bool shortened = unclaimed > kLinesOfAnError && config_.report_file.empty();
+  fail(ErrorKind::unsupported, "VitisAIEP does not claim ", unclaimed, " of ", report.nodes.size(), " nodes, and ",
+       who_wants_all_claimed, ":", report::list_unclaimed(report, kLinesOfAnError),
+       shortened ? "\n(the option \"report_file\" names a file for the whole list)" : "");
 }
 
 void Provider::compile(Span<const OrtGraph* const> graphs, Span<const OrtNode* const> fused,
                        OrtNodeComputeInfo** compiled) {
-  if (configuration_error_ != nullptr) std::rethrow_exception(configuration_error_);
+  if (ends_at_compile_) throw_what_is_unfit(kCpuFallbackDisabled);
   std::vector<std::unique_ptr<CompiledNode>> nodes;
   for (std::size_t i = 0; i < graphs.size(); ++i) {
     const frontend::OrtImport import = frontend::import_graph(*graphs[i], frontend::Constants::copy);
@@ -210,8 +224,7 @@ void Provider::compile(Span<const OrtGraph* const> graphs, Span<const OrtNode* c
 void Provider::finish_initialization() {
   const std::lock_guard lock(finish_mutex_);
   if (finished_) return;
-  if (configuration_error_ != nullptr) std::rethrow_exception(configuration_error_);
-  if (!graph_errors_.empty()) std::rethrow_exception(graph_errors_.begin()->second);
+  throw_what_is_unfit(nullptr);
   const report::SessionReport report = record_->snapshot();
   announce(report);
   write_session_files(config_, report);
@@ -226,9 +239,23 @@ void Provider::announce(const report::SessionReport& report) const {
   } else {
     logger_.info(lines.substr(0, lines.find_last_not_of('\n') + 1));
   }
-  if (report.clusters.empty() && !report.nodes.empty()) {
-    logger_.warning("VitisAIEP claims no node of " + (report.model.empty() ? "the model" : report.model) +
-                    ": other execution providers run all of it. First reason: " + first_reason(report));
+  const std::size_t unclaimed = report::count_unclaimed(report);
+  if (unclaimed == 0) return;
+  const std::string model = report.model.empty() ? "the model" : report.model;
+  const std::string claimed =
+      unclaimed == report.nodes.size()
+          ? "VitisAIEP claims no node of " + model + ": other execution providers run all of it. Why:"
+          : detail::concat("VitisAIEP leaves ", unclaimed, " of the ", report.nodes.size(), " nodes of ", model,
+                           " to other execution providers. Why:");
+  const bool all = config_.fallback == partition::Fallback::warn;
+  logger_.warning(claimed + report::list_unclaimed(report, all ? kLinesOfAnError : kLinesOfASummary));
+}
+
+void Provider::write_files() const noexcept {
+  try {
+    write_session_files(config_, record_->snapshot());
+  } catch (const std::exception& error) {
+    logger_.error(std::string("VitisAIEP: the session's reports were not updated: ") + error.what());
   }
 }
 

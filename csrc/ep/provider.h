@@ -21,6 +21,8 @@ namespace vaip::ep {
 //   CreateEp       failing makes Python's InferenceSession print a line and run the model on the CPU provider
 //   GetCapability  failing is logged, and the model runs on the CPU provider
 //   Compile, OnSessionInitializationEnd (onnxruntime >= 1.27), OnRunStart   failing reaches the caller
+// With session.disable_cpu_ep_fallback onnxruntime ends the session before OnSessionInitializationEnd, with a message
+// that names no node. Compile comes earlier, but is called only for a graph of which a node was claimed.
 class Provider : public OrtEp {
  public:
   Provider(const OrtSessionOptions& session_options, const OrtLogger* logger);
@@ -32,17 +34,22 @@ class Provider : public OrtEp {
   void configure(const OrtSessionOptions& session_options);
   void get_capability(const OrtGraph& graph, OrtEpGraphSupportInfo& claims);
   GraphKey key_of(const OrtGraph& graph, const frontend::OnnxGraph& content);
-  void claim_clusters(const GraphKey& key, const OrtGraph& graph, const frontend::OrtImport& import,
+  bool claim_clusters(const GraphKey& key, const OrtGraph& graph, const frontend::OrtImport& import,
                       OrtEpGraphSupportInfo& claims);
+  bool unfit() const;
+  void throw_what_is_unfit(const char* who_wants_all_claimed) const;
   void compile(Span<const OrtGraph* const> graphs, Span<const OrtNode* const> fused, OrtNodeComputeInfo** compiled);
   void finish_initialization();
   void announce(const report::SessionReport& report) const;
+  void write_files() const noexcept;
 
   const ort::Logger logger_;
   const std::shared_ptr<SessionRecord> record_;
   partition::Config config_;
   std::shared_ptr<const Target> target_;
   std::exception_ptr configuration_error_;
+  bool judges_before_onnxruntime_ = false;                  // see unfit
+  bool ends_at_compile_ = false;                            // the session, for what GetCapability saw last
   std::map<std::string, std::exception_ptr> graph_errors_;  // by GraphKey::name: a later look at the graph replaces it
   std::map<std::string, int> twins_;                        // graphs of the same name so far in this walk, see key_of
   std::mutex finish_mutex_;

@@ -61,7 +61,7 @@ double bound(const GraphIndex& index, const Node& node, std::size_t input, const
   if (node.since_version < 11) return attribute(node, name, fallback);
   if (!has_input(node, input)) return fallback;
   const auto value = constant_reals(index, node.inputs[input]);
-  if (!value) decline(node, name, " `", node.inputs[input], "` is not a constant");
+  if (!value) decline(node, name, " `", node.inputs[input], "` is not a constant; make it one");
   if (value->size() != 1) reject(node, name, " `", node.inputs[input], "` is not a scalar");
   return (*value)[0];
 }

@@ -21,16 +21,20 @@ std::string reason_for(const Node& node, const Error& error) {
 // The newest opset whose changes to the operators below have been checked. (24 and 25 only added element types.)
 constexpr int kNewestOpset = 25;
 
+constexpr const char* kNoSuchLayer =
+    "VAIP has no such layer on the IPU: use operators that it has, or leave this one to another provider";
+
 void apply_rule(UnitBuilder& unit) {
   const Node& node = unit.node();
-  if (node.has_subgraph) unit.decline("control flow is not executed on the IPU");
+  if (node.has_subgraph) unit.decline("control flow is not executed on the IPU; the layers in its branches are");
   const Rule rule = find_rule(node);
   if (!rule) {
-    if (!node.domain.empty()) unit.decline("VAIP has no such layer on the IPU (domain ", node.domain, ")");
-    unit.decline("VAIP has no such layer on the IPU");
+    if (!node.domain.empty()) unit.decline(kNoSuchLayer, " (domain ", node.domain, ")");
+    unit.decline(kNoSuchLayer);
   }
   if (node.domain.empty() && node.since_version > kNewestOpset) {
-    unit.decline("opset version ", node.since_version, " is newer than the newest that VAIP knows, ", kNewestOpset);
+    unit.decline("opset version ", node.since_version,
+                 " is newer than the newest that VAIP knows; convert the model to opset ", kNewestOpset);
   }
   if (node.outputs[0].empty()) unit.decline("its first output is absent");
   rule(unit);

@@ -26,7 +26,7 @@ Coordinates read_coordinates(const UnitBuilder& unit) {
   if (mode == "align_corners") return Coordinates::align_corners;
   if (mode == "asymmetric") return Coordinates::asymmetric;
   unit.decline("coordinate_transformation_mode '", mode,
-               "' is not supported");  // tf_crop_and_resize, tf_half_pixel_for_nn
+               "' is not supported; use half_pixel, asymmetric or align_corners");  // tf_crop_and_resize, ..._for_nn
 }
 
 Nearest read_nearest(const UnitBuilder& unit) {
@@ -67,8 +67,10 @@ void resize(UnitBuilder& unit) {
   attrs.mode = read_mode(unit);
   attrs.coordinates = read_coordinates(unit);
   attrs.nearest = read_nearest(unit);
-  if (attribute(node, "antialias", std::int64_t{0}) != 0) unit.decline("antialias is not supported");
-  if (attribute(node, "exclude_outside", std::int64_t{0}) != 0) unit.decline("exclude_outside is not supported");
+  if (attribute(node, "antialias", std::int64_t{0}) != 0)
+    unit.decline("antialias is not supported; export the model without it");
+  if (attribute(node, "exclude_outside", std::int64_t{0}) != 0)
+    unit.decline("exclude_outside is not supported; export the model without it");
   const std::string policy = attribute(node, "keep_aspect_ratio_policy", "stretch");
   const auto scales = unit.constant_reals(2, "scales");
   const auto sizes = unit.constant_integers(3, "sizes");

@@ -130,7 +130,7 @@ UnitBuilder::Operand UnitBuilder::dequantized(std::size_t dq) const {
                       " are not supported (supported: ", allowed_types(Role::activation), ")");
   }
   if (!quantization.params.per_tensor()) {
-    frontend::decline(source, "per-channel scales or zero points of activations are not supported");
+    frontend::decline(source, "per-channel scales or zero points of activations are not supported; use one per tensor");
   }
   require_type(source, tensor, quantization.dtype);
   if (const auto own = tensor_quantization(index(), tensor, shape.size()); own && !(*own == quantization)) {
@@ -195,14 +195,14 @@ const ir::Value& UnitBuilder::add_activation(std::size_t input) { return add_act
 
 const ir::Value& UnitBuilder::add_activation(const std::string& value) {
   Operand found = operand(value);
-  if (found.value.constant) decline("input `", value, "` is a constant");
+  if (found.value.constant) decline("input `", value, "` is a constant; fold the node");
   return add(std::move(found));
 }
 
 const ir::Value& UnitBuilder::add_weight(std::size_t input) {
   const std::string& name = input_name(input);
   Operand found = operand(name);
-  if (!found.value.constant) decline("weight `", name, "` is not constant");
+  if (!found.value.constant) decline("weight `", name, "` is not constant; make it an initializer");
   if (!found.value.quant) decline("weight `", name, "` is float; quantize it");
   if (!allowed(Role::weight, found.value.dtype)) {
     decline("weight `", name, "` is ", ir::name(found.value.dtype), " (supported: ", allowed_types(Role::weight), ")");
@@ -227,10 +227,10 @@ void UnitBuilder::add_bias(std::size_t input, const char* what) {
 const ir::Value& UnitBuilder::add_parameter(const std::string& name, const char* what) {
   const auto producer = index().producer(name);
   if (!index().constant(name) && !(producer && is_dequantize(index().node(*producer)))) {
-    decline(what, " `", name, "` is not constant");
+    decline(what, " `", name, "` is not constant; make it an initializer");
   }
   Operand found = operand(name);
-  if (!found.value.constant) decline(what, " `", name, "` is not constant");
+  if (!found.value.constant) decline(what, " `", name, "` is not constant; make it an initializer");
   if (found.value.quant && !allowed(Role::bias, found.value.dtype)) {
     decline(what, " `", name, "` is ", ir::name(found.value.dtype), " (supported: float, ", allowed_types(Role::bias),
             ")");
@@ -252,7 +252,7 @@ const ir::Value& UnitBuilder::add_integer_tensor(std::size_t input, const Quanti
   }
   require_type(node(), name, quantization.dtype);
   if (const auto own = tensor_quantization(index(), name, shape.size()); own && !(*own == quantization)) {
-    decline("the scale or zero point of `", name, "` differs from that with which it was made");
+    decline("the scale or zero point of `", name, "` differs from that with which it was made; give both the same");
   }
   return add({tensor_value(name, quantization.dtype, shape, quantization.params), {}});
 }
@@ -512,6 +512,9 @@ void UnitBuilder::commit(ir::LayerAttrs attrs) {
   layer_.name = layer_name(node());
   for (const std::size_t i : nodes_) layer_.onnx_nodes.push_back(layer_name(index().node(i)));
   const std::vector<ir::Shape> shapes = ir::infer_shapes(local_, layer_);
+  if (layer_.outputs.size() > shapes.size()) {
+    decline("has ", layer_.outputs.size(), " outputs; only the first ", shapes.size(), " are supported");
+  }
   for (std::size_t i = 0; i < layer_.outputs.size(); ++i) {
     if (layer_.outputs[i] != ir::kNoValue) local_.value(layer_.outputs[i]).shape = shapes[i];
   }

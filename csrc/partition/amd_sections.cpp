@@ -41,6 +41,17 @@ void read_thresholds(const Value& parameters, AmdSections& out) {
   }
 }
 
+constexpr const char* kTrailingReshapesPlugin = "vaip-pass_convert_ending_blacklist_ops_to_unknown_op";
+
+void read_dpu_parameters(const Value& parameters, AmdSections& out) {
+  read_thresholds(parameters, out);
+  const Value* passes = member(parameters, "sub_pass");
+  if (passes == nullptr) return;
+  out.trailing_reshapes_stay = std::any_of(passes->begin(), passes->end(), [](const Value& pass) {
+    return string_member(pass, "plugin") == kTrailingReshapesPlugin && enabled(pass);
+  });
+}
+
 void read_vaiml(const Value& settings, AmdSections& out) {
   // The short names are those of vaiml_config (Ryzen AI 1.4 and later).
   static const std::map<std::string, std::string> devices = {
@@ -135,7 +146,7 @@ AmdSections read_amd_sections(const Document& document, const std::string& targe
       out.warnings.push_back(source + ": " + json::child("/passes", index) + "/plugin: " + complaint);
     }
     out.quantized_pass = out.quantized_pass || offloads(pass);
-    if (const Value* parameters = member(pass, "pass_dpu_param")) read_thresholds(*parameters, out);
+    if (const Value* parameters = member(pass, "pass_dpu_param")) read_dpu_parameters(*parameters, out);
     if (const Value* settings = member(pass, "vaiml_config")) read_vaiml(*settings, out);
   }
   if (selection.target != nullptr) {

@@ -81,6 +81,7 @@ void read_claim_rules(const Reader& settings, const AmdSections& amd, Config& co
   if (compatibility != nullptr && compatibility->value == "amd") {
     config.minimum_num_of_conv = amd.minimum_num_of_conv;
     config.dpu_subgraph_num = amd.dpu_subgraph_num;
+    config.trailing_reshapes_stay = amd.trailing_reshapes_stay;
   }
   if (const Setting* fallback = settings.find("fallback")) {
     config.fallback = fallback->value == "error"  ? Fallback::error

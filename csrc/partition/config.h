@@ -13,8 +13,8 @@
 namespace vaip::partition {
 
 enum class Fallback : std::uint8_t {
-  allow,  // unclaimed nodes run on another execution provider
-  warn,   // the same, with a warning per session
+  allow,  // unclaimed nodes run on another execution provider; a warning per session counts them
+  warn,   // the same; the warning lists them
   error,  // unclaimed nodes are an error that lists them
 };
 
@@ -40,6 +40,7 @@ struct Config {
   // AMD's thresholds, set with "compatibility": "amd" only.
   std::optional<std::int64_t> minimum_num_of_conv;  // models with fewer convolutions stay on the CPU
   std::optional<std::int64_t> dpu_subgraph_num;     // models that need more clusters stay on the CPU
+  bool trailing_reshapes_stay = false;              // a Flatten, Reshape or Squeeze at the end stays on the CPU
 
   // ours ("vaip" section)
   std::vector<std::string> op_types;  // empty: all that the recogniser knows; else only these ONNX op types

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "partition/amd_thresholds.h"
 #include "partition/clustering.h"
 #include "partition/filter.h"
 
@@ -72,10 +73,9 @@ class Partitioner {
     const std::string refusal = refused_as_a_whole();
     if (!refusal.empty()) reject_all(refusal);
     cluster_until_stable();
-    if (config_.dpu_subgraph_num && static_cast<std::int64_t>(clusters_.size()) > *config_.dpu_subgraph_num) {
-      reject_all(detail::concat("the model needs ", clusters_.size(),
-                                " clusters, more than dpu_subgraph_num = ", *config_.dpu_subgraph_num, " allows (",
-                                config_.source, ": /vaip/compatibility is \"amd\")"));
+    const std::string too_many = above_dpu_subgraph_num(clusters_.size(), config_);
+    if (!too_many.empty()) {
+      reject_all(too_many);
       clusters_.clear();
     }
     return result();
@@ -142,33 +142,33 @@ class Partitioner {
     return units;
   }
 
+  // "" for a unit that may be claimed.
+  std::string refusal(const Unit& unit, const std::vector<bool>& trailing) const {
+    std::string reason = rejection(graph_, recognition_.graph, unit, config_);
+    if (!reason.empty() || !config_.trailing_reshapes_stay) return reason;
+    const auto stays =
+        std::find_if(unit.nodes.begin(), unit.nodes.end(), [&trailing](std::size_t node) { return trailing[node]; });
+    return stays == unit.nodes.end() ? "" : trailing_reshape_reason(graph_.nodes[*stays].op_type);
+  }
+
   void apply_configuration() {
+    const std::vector<bool> trailing = trailing_reshapes(graph_);
     for (const std::vector<std::size_t>& units : units_by_group()) {
       std::vector<std::string> reasons;
       for (const std::size_t u : units) {
-        reasons.push_back(rejection(graph_, recognition_.graph, recognition_.units[u], config_));
+        reasons.push_back(refusal(recognition_.units[u], trailing));
       }
       const bool rejected = std::any_of(reasons.begin(), reasons.end(), [](const auto& r) { return !r.empty(); });
       if (rejected) reject_group(units, reasons);
     }
   }
 
-  // Conditions on the whole model, AMD's.
   std::string refused_as_a_whole() const {
     if (!config_.quantized_pass) {
-      return detail::concat("no pass that offloads is enabled by ", config_.passes_in_use);
+      return detail::concat("no pass that offloads is enabled by ", config_.passes_in_use,
+                            "; enable one there, such as vaip-pass_level1_dpu");
     }
-    if (config_.minimum_num_of_conv) {
-      const auto convolutions = std::count_if(graph_.nodes.begin(), graph_.nodes.end(), [](const auto& node) {
-        return node.op_type == "Conv" || node.op_type == "QLinearConv";
-      });
-      if (convolutions < *config_.minimum_num_of_conv) {
-        return detail::concat("the model has ", convolutions,
-                              " convolutions, fewer than minimum_num_of_conv = ", *config_.minimum_num_of_conv, " (",
-                              config_.source, ": /vaip/compatibility is \"amd\")");
-      }
-    }
-    return "";
+    return below_minimum_num_of_conv(graph_, config_);
   }
 
   void reject_nodes_of(std::size_t unit, const std::string& reason) {
@@ -194,9 +194,9 @@ class Partitioner {
         const std::size_t group = group_of_unit_[u];
         if (!is_claimed(u) || clustering.cluster_of[group] != kNone) continue;
         const auto& obstacle = graph_.nodes[clustering.obstacle[group]];
-        reject_nodes_of(u,
-                        detail::concat("its layer cannot be cut out of the graph: a path leaves it through '",
-                                       frontend::display_name(obstacle), "' (", obstacle.op_type, ") and comes back"));
+        reject_nodes_of(u, detail::concat("its layer cannot be cut out of the graph: a path leaves it through '",
+                                          frontend::display_name(obstacle), "' (", obstacle.op_type,
+                                          ") and comes back; with that node claimed it could"));
       }
       clusters_ = candidates(clustering);
       for (const Candidate& candidate : clusters_) {

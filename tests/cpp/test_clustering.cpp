@@ -1,10 +1,15 @@
-// Clustering against brute force: convex, acyclic, maximal, on thousands of random graphs.
+// Clustering against brute force: convex, acyclic, maximal, whatever the order of the nodes, on thousands of random
+// graphs.
 #include <algorithm>
 #include <chrono>
+#include <numeric>
 #include <random>
 #include <set>
+#include <utility>
+#include <vector>
 
 #include "check.h"
+#include "contraction.h"
 #include "partition/clustering.h"
 
 using namespace vaip;
@@ -30,28 +35,6 @@ Matrix reachability(const std::vector<std::vector<std::size_t>>& successors) {
   return reach;
 }
 
-// Whether the graph has a cycle once the nodes with one label are one vertex.
-bool cyclic_when_contracted(const std::vector<std::vector<std::size_t>>& successors,
-                            const std::vector<std::size_t>& label, std::size_t labels) {
-  Matrix edge(labels, std::vector<bool>(labels, false));
-  for (std::size_t v = 0; v < successors.size(); ++v) {
-    for (const std::size_t w : successors[v]) {
-      if (label[v] != label[w]) edge[label[v]][label[w]] = true;
-    }
-  }
-  for (std::size_t k = 0; k < labels; ++k) {
-    for (std::size_t i = 0; i < labels; ++i) {
-      for (std::size_t j = 0; j < labels; ++j) {
-        if (edge[i][k] && edge[k][j]) edge[i][j] = true;
-      }
-    }
-  }
-  for (std::size_t i = 0; i < labels; ++i) {
-    if (edge[i][i]) return true;
-  }
-  return false;
-}
-
 // Labels: the clusters, then one per node outside.
 std::vector<std::size_t> labels_of(const ClusteringProblem& problem, const Clustering& clustering,
                                    std::size_t& labels) {
@@ -64,27 +47,72 @@ std::vector<std::size_t> labels_of(const ClusteringProblem& problem, const Clust
   return label;
 }
 
-ClusteringProblem random_problem(std::mt19937& random, bool multi_node_groups) {
-  const auto pick = [&random](std::size_t n) { return static_cast<std::size_t>(random() % n); };
+std::size_t pick(std::mt19937& random, std::size_t n) { return random() % n; }
+
+// Nodes without edges, some of them unclaimed, the others in groups of one or more nodes.
+ClusteringProblem random_nodes(std::mt19937& random, std::size_t n, bool multi_node_groups) {
+  const std::size_t unclaimed_percent = pick(random, 70);
   ClusteringProblem problem;
-  const std::size_t n = 1 + pick(16);
-  const std::size_t density = 1 + pick(6), unclaimed_percent = pick(70);
   problem.successors.resize(n);
   for (std::size_t v = 0; v < n; ++v) {
-    for (std::size_t w = v + 1; w < n; ++w) {
-      if (pick(10) < density && pick(w - v) < 2) problem.successors[v].push_back(w);
-    }
-  }
-  for (std::size_t v = 0; v < n; ++v) {
-    if (pick(100) < unclaimed_percent) {
+    if (pick(random, 100) < unclaimed_percent) {
       problem.group_of.push_back(kNone);
-    } else if (multi_node_groups && problem.groups > 0 && pick(3) == 0) {
-      problem.group_of.push_back(pick(problem.groups));  // also nodes that are far apart
+    } else if (multi_node_groups && problem.groups > 0 && pick(random, 3) == 0) {
+      problem.group_of.push_back(pick(random, problem.groups));  // also nodes that are far apart
     } else {
       problem.group_of.push_back(problem.groups++);
     }
   }
   return problem;
+}
+
+// Few nodes, any edges.
+ClusteringProblem random_problem(std::mt19937& random, bool multi_node_groups) {
+  ClusteringProblem problem = random_nodes(random, 1 + pick(random, 16), multi_node_groups);
+  const std::size_t density = 1 + pick(random, 6), n = problem.successors.size();
+  for (std::size_t v = 0; v < n; ++v) {
+    for (std::size_t w = v + 1; w < n; ++w) {
+      if (pick(random, 10) < density && pick(random, w - v) < 2) problem.successors[v].push_back(w);
+    }
+  }
+  return problem;
+}
+
+// Towers side by side with edges between them, as networks with branches have them.
+ClusteringProblem random_towers(std::mt19937& random) {
+  ClusteringProblem problem = random_nodes(random, 20 + pick(random, 60), false);
+  const std::size_t towers = 1 + pick(random, 5), n = problem.successors.size();
+  for (std::size_t v = 0; v < n; ++v) {
+    if (v + towers < n) problem.successors[v].push_back(v + towers);
+    const std::size_t w = v + 1 + pick(random, 3 * towers);
+    if (w < n && w != v + towers && pick(random, 4) == 0) problem.successors[v].push_back(w);
+  }
+  return problem;
+}
+
+// The same problem with its nodes and groups in another order.
+struct Renumbered {
+  ClusteringProblem problem;
+  std::vector<std::size_t> group;  // per group of the original
+};
+
+Renumbered renumbered(const ClusteringProblem& problem, std::mt19937& random) {
+  const std::vector<std::size_t> order = vaip::test::random_topological_order(problem.successors, random);
+  std::vector<std::size_t> position(order.size());
+  for (std::size_t i = 0; i < order.size(); ++i) position[order[i]] = i;
+  Renumbered out;
+  out.group.resize(problem.groups);
+  std::iota(out.group.begin(), out.group.end(), std::size_t{0});
+  std::shuffle(out.group.begin(), out.group.end(), random);
+  out.problem.groups = problem.groups;
+  for (const std::size_t v : order) {
+    out.problem.group_of.push_back(problem.group_of[v] == kNone ? kNone : out.group[problem.group_of[v]]);
+    std::vector<std::size_t> next;
+    for (const std::size_t w : problem.successors[v]) next.push_back(position[w]);
+    std::shuffle(next.begin(), next.end(), random);
+    out.problem.successors.push_back(std::move(next));
+  }
+  return out;
 }
 
 void check_clustering(const ClusteringProblem& problem, const Clustering& clustering) {
@@ -101,7 +129,7 @@ void check_clustering(const ClusteringProblem& problem, const Clustering& cluste
       }
     }
   }
-  CHECK(!cyclic_when_contracted(problem.successors, label, labels));
+  CHECK(vaip::test::acyclic_when_contracted(problem.successors, label, labels));
   // Numbered along the paths, and none of them empty.
   std::set<std::size_t> used;
   for (std::size_t a = 0; a < n; ++a) {
@@ -112,13 +140,7 @@ void check_clustering(const ClusteringProblem& problem, const Clustering& cluste
   }
   CHECK_EQ(used.size(), clustering.clusters);
   // Maximal: no two clusters could be one.
-  for (std::size_t c = 0; c < clustering.clusters; ++c) {
-    for (std::size_t d = c + 1; d < clustering.clusters; ++d) {
-      std::vector<std::size_t> merged = label;
-      std::replace(merged.begin(), merged.end(), d, c);
-      CHECK(cyclic_when_contracted(problem.successors, merged, labels));
-    }
-  }
+  CHECK(!vaip::test::mergeable(problem.successors, label, labels, clustering.clusters));
   for (std::size_t group = 0; group < problem.groups; ++group) {
     const bool given_up = clustering.cluster_of[group] == kNone;
     CHECK_EQ(given_up, clustering.obstacle[group] != kNone);
@@ -160,6 +182,32 @@ TEST(random_graphs_of_groups) {
   }
   CHECK(given_up > 100);
   CHECK(kept > given_up);
+}
+
+TEST(random_towers_of_single_nodes) {
+  std::mt19937 random(4);
+  for (int i = 0; i < 300; ++i) {
+    const ClusteringProblem problem = random_towers(random);
+    check_clustering(problem, partition::cluster(problem));
+  }
+}
+
+// A cycle of groups costs one of them, and among equals the order decides; everything else is the graph's alone.
+TEST(the_order_of_nodes_and_groups_does_not_matter) {
+  std::mt19937 random(5);
+  std::size_t compared = 0;
+  for (int i = 0; i < 4000; ++i) {
+    const ClusteringProblem problem = i % 4 == 0 ? random_towers(random) : random_problem(random, i % 2 == 0);
+    const Clustering clustering = partition::cluster(problem);
+    const std::vector<std::size_t>& clusters = clustering.cluster_of;
+    if (std::find(clusters.begin(), clusters.end(), kNone) != clusters.end()) continue;
+    ++compared;
+    const Renumbered other = renumbered(problem, random);
+    const Clustering again = partition::cluster(other.problem);
+    CHECK_EQ(again.clusters, clustering.clusters);
+    for (std::size_t g = 0; g < problem.groups; ++g) CHECK_EQ(again.cluster_of[other.group[g]], clusters[g]);
+  }
+  CHECK(compared > 3000);
 }
 
 TEST(large_graphs_take_well_under_a_second) {

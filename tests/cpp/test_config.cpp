@@ -169,7 +169,7 @@ TEST(packaged_defaults) {
   CHECK(config.op_types.empty() && config.dtypes.empty());
   CHECK_EQ(config.minimum_nodes, 1);
   CHECK(config.fallback == partition::Fallback::allow);
-  CHECK(!config.minimum_num_of_conv && !config.dpu_subgraph_num);
+  CHECK(!config.minimum_num_of_conv && !config.dpu_subgraph_num && !config.trailing_reshapes_stay);
   CHECK(!config.enable_f32_to_bf16_conversion);
 }
 
@@ -307,6 +307,27 @@ TEST(thresholds_of_amd_apply_on_request_only) {
   const Config cnn = resolve_config({{"config_file", kData + "amd_cnn.json"}, {"compatibility", "amd"}});
   CHECK_EQ(*cnn.minimum_num_of_conv, 2);
   CHECK_EQ(*cnn.dpu_subgraph_num, 32);
+  CHECK(cnn.trailing_reshapes_stay);
+  CHECK(!amd.trailing_reshapes_stay);  // its DPU pass has no such sub-pass
+  const Config packaged = resolve_config({{"compatibility", "amd"}});
+  CHECK_EQ(*packaged.minimum_num_of_conv, 2);
+  CHECK_EQ(*packaged.dpu_subgraph_num, 32);
+  CHECK(packaged.trailing_reshapes_stay);
+  const auto with_sub_pass = [](const std::string& more) {
+    return load_text(R"({"vaip": {"compatibility": "amd"}, "passes": [{"name": "d", "plugin": "vaip-pass_level1_dpu",
+        "passDpuParam": {"sub_pass": [{"name": "e", )" +
+                     more + R"("plugin": "vaip-pass_convert_ending_blacklist_ops_to_unknown_op"}]}}]})")
+        .trailing_reshapes_stay;
+  };
+  CHECK(with_sub_pass(""));
+  CHECK(!with_sub_pass(R"("disabled": true, )"));
+  CHECK_THROWS(load_text(R"({"passes": [{"name": "d", "plugin": "p", "passDpuParam": {"minimum_num_of_conv": "2"}}]})"),
+               ": /passes/0/passDpuParam/minimum_num_of_conv: expected an integer");
+  CHECK_THROWS(load_text(R"({"passes": [{"name": "d", "plugin": "p",
+      "passDpuParam": {"xcompilerAttrs": {"dpu_subgraph_num": {"intValue": "many"}}}}]})"),
+               ": /passes/0/passDpuParam/xcompilerAttrs/dpu_subgraph_num/intValue: expected an integer");
+  CHECK_THROWS(load_text(R"({"vaip": {"compatibility": "amdd"}})"),
+               ": /vaip/compatibility: expected one of \"none\", \"amd\", got \"amdd\"; did you mean \"amd\"?");
   const Config option =
       resolve_config({{"config_file", path},
                       {"compatibility", "amd"},

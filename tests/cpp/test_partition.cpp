@@ -3,89 +3,15 @@
 #include <chrono>
 
 #include "check.h"
-#include "partition/partition.h"
+#include "net.h"
 
 using namespace vaip;
 using partition::Config;
 using partition::Partition;
+using vaip::test::convolution;
+using vaip::test::Net;
 
 namespace {
-
-ir::ConvAttrs convolution(std::size_t spatial_dimensions) {
-  ir::ConvAttrs attrs;
-  attrs.kernel = attrs.strides = attrs.dilations = ir::Shape(spatial_dimensions, 1);
-  attrs.pads = ir::Shape(2 * spatial_dimensions, 0);
-  return attrs;
-}
-
-// A graph in which every node is a unit of its own unless said otherwise.
-class Net {
- public:
-  // A recognised layer of one node. Returns its output's name.
-  std::string layer(const std::string& op, const std::vector<std::string>& inputs, ir::LayerAttrs attrs,
-                    ir::DType dtype = ir::DType::u8) {
-    const std::size_t node = add(op, inputs);
-    frontend::Unit unit;
-    unit.layer.name = graph.nodes[node].name;
-    unit.layer.op = op;
-    unit.layer.attrs = std::move(attrs);
-    unit.nodes = {node};
-    for (const std::string& input : inputs) unit.layer.inputs.push_back(value(input, dtype));
-    unit.layer.outputs.push_back(value(graph.nodes[node].outputs[0], dtype));
-    recognition.units.push_back(std::move(unit));
-    return graph.nodes[node].outputs[0];
-  }
-  std::string conv(std::vector<std::string> inputs) {
-    if (inputs.size() == 1) inputs.emplace_back("weight");
-    return layer("Conv", inputs, convolution(2));
-  }
-  std::string relu(const std::string& input) {
-    return layer("Relu", {input}, ir::ElementwiseAttrs{{ir::Activation::Kind::relu}});
-  }
-  std::string other(const std::string& op, const std::vector<std::string>& inputs) {
-    const std::size_t node = add(op, inputs);
-    recognition.reasons[node] = "no such layer";
-    return graph.nodes[node].outputs[0];
-  }
-  // Makes a node part of a unit too (a shared DequantizeLinear, an activation).
-  void share_with(std::size_t unit, std::size_t node) { recognition.units[unit].nodes.push_back(node); }
-  frontend::Node& last() { return graph.nodes.back(); }
-
-  Partition partition(const Config& config = {}) {
-    recognition.reasons.resize(graph.nodes.size());
-    return partition::partition(graph, recognition, config);
-  }
-
-  frontend::OnnxGraph graph;
-  frontend::Recognition recognition;
-
- private:
-  std::size_t add(const std::string& op, const std::vector<std::string>& inputs) {
-    const std::size_t i = graph.nodes.size();
-    frontend::Node node;
-    node.id = i;
-    node.name = "n" + std::to_string(i);
-    node.op_type = op;
-    node.inputs = inputs;
-    node.outputs = {"v" + std::to_string(i)};
-    graph.nodes.push_back(std::move(node));
-    recognition.reasons.emplace_back();
-    return i;
-  }
-  ir::ValueId value(const std::string& name, ir::DType dtype) {
-    const auto found = std::find_if(recognition.graph.values.begin(), recognition.graph.values.end(),
-                                    [&name](const ir::Value& v) { return v.name == name; });
-    if (found != recognition.graph.values.end()) {
-      return static_cast<ir::ValueId>(found - recognition.graph.values.begin());
-    }
-    ir::Value out;
-    out.name = name;
-    out.dtype = dtype;
-    out.shape = {1, 4, 2, 2};
-    if (ir::is_integer(dtype)) out.quant = ir::QuantParams{{0.5F}, {0}, 0};
-    return recognition.graph.add_value(out);
-  }
-};
 
 std::string clusters_of(const Partition& partition) {
   std::string out;
@@ -341,19 +267,70 @@ TEST(conditions_on_the_whole_model) {
   config.source = "my.json";
   config.quantized_pass = false;
   config.passes_in_use = "my.json: /passes";
-  CHECK_EQ(reason_of(net.partition(config), 0), "no pass that offloads is enabled by my.json: /passes");
+  CHECK_EQ(reason_of(net.partition(config), 0),
+           "no pass that offloads is enabled by my.json: /passes; enable one there, such as vaip-pass_level1_dpu");
   CHECK_EQ(reason_of(net.partition(config), 1), "no such layer");
-  config = {};
+}
+
+TEST(amds_minimum_number_of_convolutions) {
+  Net net;
+  net.conv({net.relu(net.conv({"x"}))});
+  net.other("QLinearConv", {"y"});
+  Config config;
   config.source = "my.json";
   config.minimum_num_of_conv = 2;
+  CHECK_EQ(clusters_of(net.partition(config)), "0 1 2");
+  config.minimum_num_of_conv = 3;
+  const Partition out = net.partition(config);
+  CHECK(out.clusters.empty());
+  for (const std::size_t node : {0, 1, 2}) {
+    CHECK_EQ(reason_of(out, node),
+             "AMD's threshold minimum_num_of_conv = 3 (my.json) leaves a model with 2 Conv nodes on the CPU; "
+             "\"compatibility\": \"none\" claims it");
+  }
+  CHECK_EQ(reason_of(out, 3), "no such layer");
+}
+
+TEST(amds_largest_number_of_subgraphs) {
+  Net net;
+  net.conv({net.other("Custom", {net.conv({"x"})})});
+  Config config;
+  config.source = "my.json";
   config.dpu_subgraph_num = 2;
   CHECK_EQ(clusters_of(net.partition(config)), "0 | 2");
-  config.minimum_num_of_conv = 3;
-  says(reason_of(net.partition(config), 0), "the model has 2 convolutions, fewer than minimum_num_of_conv = 3");
-  config.minimum_num_of_conv.reset();
   config.dpu_subgraph_num = 1;
-  says(reason_of(net.partition(config), 2), "the model needs 2 clusters, more than dpu_subgraph_num = 1 allows");
-  CHECK_EQ(clusters_of(net.partition(config)), "");
+  const Partition out = net.partition(config);
+  CHECK(out.clusters.empty());
+  CHECK_EQ(reason_of(out, 2),
+           "AMD's threshold dpu_subgraph_num = 1 (my.json) leaves a model that needs 2 subgraphs on the CPU; "
+           "\"compatibility\": \"none\" claims it");
+  config.minimum_nodes = 2;  // what is too small is no subgraph
+  says(reason_of(net.partition(config), 2), "its cluster is smaller");
+}
+
+TEST(reshapes_at_the_end_stay_with_amd) {
+  Net net;  // one output of two reshapes, one of a reshape and a convolution, one of an unknown rank
+  const std::string stem = net.conv({"x"});
+  const auto reshape = [&net](const std::string& op, const std::string& input) {
+    return net.layer(op, {input}, ir::ReshapeAttrs{});
+  };
+  const std::string first = reshape("Flatten", reshape("Reshape", stem));
+  const std::string second = net.conv({reshape("Squeeze", stem)});
+  const std::string third = reshape("Reshape", stem);
+  const std::string fourth = net.layer("Transpose", {stem}, ir::TransposeAttrs{});
+  net.graph.outputs = {first, second, third, fourth};
+  for (const frontend::Node& node : net.graph.nodes) {
+    net.graph.values[node.outputs[0]].has_shape = node.outputs[0] != third;
+  }
+  CHECK_EQ(clusters_of(net.partition()), "0 1 2 3 4 5 6");
+  Config config;
+  config.trailing_reshapes_stay = true;
+  const Partition out = net.partition(config);
+  CHECK_EQ(clusters_of(out), "0 3 4 5 6");
+  CHECK_EQ(reason_of(out, 2),
+           "AMD's pass convert_ending_blacklist_ops_to_unknown_op leaves a Flatten at the end of a model on the CPU; "
+           "\"compatibility\": \"none\" claims it");
+  says(reason_of(out, 1), "leaves a Reshape at the end");
 }
 
 TEST(nodes_out_of_order_are_an_error) {

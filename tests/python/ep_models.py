@@ -44,6 +44,19 @@ def network_with_unclaimed_node() -> ModelBuilder:
     return builder
 
 
+def with_function(builder: ModelBuilder) -> onnx.ModelProto:
+    """The same model, its Relu in a model-local function: onnxruntime offers the graph again once that is inlined."""
+    model = builder.build()
+    for node in model.graph.node:
+        if node.op_type == "Relu":
+            node.op_type, node.domain = "Rectify", "local"
+    body = [helper.make_node("Relu", ["a"], ["b"])]
+    opsets = [helper.make_opsetid("", builder.style.opset)]
+    model.functions.append(helper.make_function("local", "Rectify", ["a"], ["b"], body, opsets))
+    model.opset_import.append(helper.make_opsetid("local", 1))
+    return model
+
+
 def expected_of(builder: ModelBuilder, feeds: dict[str, np.ndarray] | None = None) -> np.ndarray:
     model = builder.build()
     return evaluate(model, feeds or builder.feeds())[model.graph.output[0].name]

@@ -36,19 +36,11 @@ def vaip_session(
     fallback: bool = False,
     optimize: bool = True,
 ) -> ort.InferenceSession:
-    import vaip  # here, so that the oracle's own tests need no built package
+    import vaip  # noqa: F401 - registers VitisAIEP; here, so that the oracle's own tests need no built package
 
     source = model.SerializeToString() if isinstance(model, onnx.ModelProto) else model
     providers = [(EP_NAME, dict(options or {}))] + (["CPUExecutionProvider"] if fallback else [])
-    try:
-        session = ort.InferenceSession(source, vaip_options(fallback=fallback, optimize=optimize), providers=providers)
-    except Exception as error:
-        if fallback or "fallback to CPU EP has been explicitly disabled" not in str(error):
-            raise
-        lenient = vaip_session(source, options, fallback=True, optimize=optimize)
-        reasons = {u.name: u.reason for u in vaip.reports()[-1].unclaimed}
-        del lenient
-        raise AssertionError(f"VitisAIEP does not claim {reasons}") from error
+    session = ort.InferenceSession(source, vaip_options(fallback=fallback, optimize=optimize), providers=providers)
     session.disable_fallback()
     return session
 

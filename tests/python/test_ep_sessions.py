@@ -20,6 +20,7 @@ from ep_models import (
     network_with_unclaimed_node,
     newest_report,
     session_of,
+    with_function,
 )
 from models import ModelBuilder, Style
 from onnx import TensorProto, helper
@@ -198,19 +199,6 @@ def test_branches_that_look_the_same_are_counted_apart() -> None:
         np.testing.assert_array_equal(outputs[0], expected_of(builder))
 
 
-def with_function(builder: ModelBuilder) -> onnx.ModelProto:
-    """The same model, its Relu in a model-local function: onnxruntime offers the graph again once that is inlined."""
-    model = builder.build()
-    for node in model.graph.node:
-        if node.op_type == "Relu":
-            node.op_type, node.domain = "Rectify", "local"
-    body = [helper.make_node("Relu", ["a"], ["b"])]
-    opsets = [helper.make_opsetid("", builder.style.opset)]
-    model.functions.append(helper.make_function("local", "Rectify", ["a"], ["b"], body, opsets))
-    model.opset_import.append(helper.make_opsetid("local", 1))
-    return model
-
-
 def test_functions_are_looked_at_again_once_inlined() -> None:
     builder = network()
     session = vaip_session(with_function(builder), {"fallback": "error"})
@@ -277,32 +265,12 @@ def test_bad_options_stop_the_session(case: str, way: str, capfd: pytest.Capture
     assert len(vaip.reports()) == before
 
 
-def test_fallback_error_lists_every_unclaimed_node() -> None:
-    model = network_with_unclaimed_node().build()
-    with pytest.raises(RUNTIME_ERRORS, match=r"does not claim 1 of \d+ nodes[\s\S]*Hardmax `the_hardmax`: VAIP"):
-        session_of(model, [(EP_NAME, {"fallback": "error"}), CPU])
-
-
-def test_fallback_error_is_content_with_a_model_that_is_claimed_whole() -> None:
-    builder = network()
-    session = vaip_session(builder.build(), {"fallback": "error"})
-    np.testing.assert_array_equal(session.run(None, builder.feeds())[0], expected_of(builder))
-
-
 @pytest.fixture
 def _warnings_logged() -> Iterator[None]:
     """onnxruntime hands providers that are asked for by name its default logger, not the session's."""
     ort.set_default_logger_severity(2)
     yield
     ort.set_default_logger_severity(4)
-
-
-@pytest.mark.usefixtures("_warnings_logged")
-def test_fallback_warn_names_the_nodes(capfd: pytest.CaptureFixture[str]) -> None:
-    session_of(network_with_unclaimed_node().build(), [(EP_NAME, {"fallback": "warn"}), CPU])
-    message = capfd.readouterr().err
-    assert "Hardmax `the_hardmax`: " in message
-    assert message.count("the_hardmax") == 1
 
 
 @pytest.mark.usefixtures("_warnings_logged")
@@ -316,19 +284,6 @@ def test_an_unknown_plugin_is_warned_of(tmp_path: Path, capfd: pytest.CaptureFix
     assert warning.startswith(f'{file}: /passes/1/plugin: unknown plug-in "vaip-pass_lvl1_dpu" of pass "odd"')
     assert capfd.readouterr().err.count(warning) == 1
     assert "Warning: " in str(vaip.reports()[-1])
-
-
-@pytest.mark.usefixtures("_warnings_logged")
-def test_a_model_without_any_claimed_node_is_warned_of(capfd: pytest.CaptureFixture[str]) -> None:
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [4])
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [4])
-    graph = helper.make_graph([helper.make_node("Hardmax", ["x"], ["y"], name="lonely")], "g", [x], [y])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    session = session_of(model, [EP_NAME, CPU])
-    assert claimed_nodes(session) == []
-    message = capfd.readouterr().err
-    assert "VitisAIEP claims no node" in message
-    assert message.count("Hardmax `lonely`: ") == message.count("lonely") == 1
 
 
 def test_ep_context_models_are_refused(tmp_path: Path) -> None:
