@@ -15,6 +15,7 @@ import sys
 import time
 import traceback
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +66,19 @@ class CellError(Exception):
         self.stage, self.message = stage, message
 
 
-def measure(network: str, quantizer: str, directory: Path, threads: int) -> JsonObject:
+def measure(
+    network: str, quantizer: str, directory: Path, threads: int, publish: Callable[[JsonObject], None] = lambda _: None
+) -> JsonObject:
+    """publish: told of what is known before the model is run, which may end the process."""
     started = time.perf_counter()
     result: JsonObject = {"network": network, "quantizer": quantizer}
     try:
         path, inputs = quantized(network, quantizer, directory)
         model = onnx.load(path)
-        result |= partition(model, threads)
-        result |= agreement(model, inputs, result.pop("claimed_nodes"), threads)
+        partitioned, claimed_nodes = partition(model, threads)
+        result |= partitioned
+        publish(result)
+        result |= agreement(model, inputs, claimed_nodes, threads)
     except CellError as failure:
         result["error"] = {"stage": failure.stage, "message": failure.message}
     return result | {"seconds": round(time.perf_counter() - started, 1)}
@@ -106,7 +112,8 @@ def _save(model: ModelProto, path: Path) -> None:
     unfinished.replace(path)
 
 
-def partition(model: ModelProto, threads: int) -> JsonObject:
+def partition(model: ModelProto, threads: int) -> tuple[JsonObject, list[str]]:
+    """The report's figures, and the names of the claimed nodes."""
     session = _session(model, vaip.get_ep_name(), threads)
     report = vaip.reports()[-1]
     assigned = session.get_provider_graph_assignment_info()
@@ -126,8 +133,7 @@ def partition(model: ModelProto, threads: int) -> JsonObject:
             {"op": op, "reason": reason, "count": len(nodes), "nodes": nodes[:3]}
             for (op, reason), nodes in sorted(reasons.items(), key=lambda item: -len(item[1]))
         ],
-        "claimed_nodes": claimed,
-    }
+    }, claimed
 
 
 def general(reason: str) -> str:
@@ -266,8 +272,11 @@ def main() -> None:
     # Quantizers print to standard output, also from C++.
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    result = measure(arguments.network, arguments.quantizer, arguments.models, arguments.threads)
-    print(json.dumps(result), file=answer, flush=True)
+
+    def publish(result: JsonObject) -> None:
+        print(json.dumps(result), file=answer, flush=True)
+
+    publish(measure(arguments.network, arguments.quantizer, arguments.models, arguments.threads, publish))
     answer.close()
 
 
