@@ -50,6 +50,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="cells at a time")
     parser.add_argument("--threads", type=int, default=1, help="of each session")
     parser.add_argument("--timeout", type=int, default=1800, help="seconds for a cell")
+    parser.add_argument("--claims", action="store_true", help="only what is claimed: no model is run, no page written")
     parser.add_argument("--fresh", action="store_true", help="measure again what was measured with this library")
     parser.add_argument("--out", type=Path, help="the page; default for a whole run: docs/coverage.md")
     parser.add_argument("--json", action="store_true", help="print all results as one JSON object")
@@ -60,9 +61,11 @@ def main() -> None:
         for network, quantizer in all_cells()
         if network in (arguments.only or networks) and quantizer in (arguments.quantizer or QUANTIZERS)
     ]
-    runner = Runner(arguments.models, arguments.threads, arguments.timeout, arguments.fresh)
+    runner = Runner(
+        arguments.models, arguments.threads, arguments.timeout, fresh=arguments.fresh, claims=arguments.claims
+    )
     results = list(run_all(runner, cells, arguments.jobs))
-    out = arguments.out or (PAGE if len(cells) == len(all_cells()) else None)
+    out = arguments.out or (PAGE if len(cells) == len(all_cells()) and not arguments.claims else None)
     if out is not None:
         out.write_text(page(results), encoding="utf-8")
     if arguments.json:

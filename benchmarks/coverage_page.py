@@ -92,22 +92,17 @@ def summary(results: Sequence[JsonObject]) -> Table:
     for column in ("nodes", "claimed", "%", "clusters", "ms", "layers equal %", "steps", "exact %"):
         table.add_column(column, justify="right")
     for r in results:
-        if "nodes" not in r or "layers" not in r:
+        if "nodes" not in r:
             table.add_row(r["network"], r["quantizer"], f"{r['error']['stage']}: {r['error']['message']}"[:60])
             continue
-        layers, oracle = r["layers"], r["oracle"]
-        table.add_row(
-            r["network"],
-            r["quantizer"],
-            str(r["nodes"]),
-            str(r["claimed"]),
-            _percent(r["claimed"], r["nodes"], 1),
-            str(r["clusters"]),
-            f"{r['latency_ms']:.2f}",
-            _percent(layers["elements"] - layers["different"], layers["elements"], 4),
-            str(layers["largest_steps"]),
-            _percent(oracle["elements"] - oracle["ours_different"], oracle["elements"], 4),
-        )
+        claims = [r["nodes"], r["claimed"], _percent(r["claimed"], r["nodes"], 1), r["clusters"]]
+        numbers = [f"{r['latency_ms']:.2f}"]
+        if "layers" in r:
+            layers, oracle = r["layers"], r["oracle"]
+            numbers.append(_percent(layers["elements"] - layers["different"], layers["elements"], 4))
+            numbers.append(str(layers["largest_steps"]))
+            numbers.append(_percent(oracle["elements"] - oracle["ours_different"], oracle["elements"], 4))
+        table.add_row(r["network"], r["quantizer"], *map(str, claims), *numbers)
     return table
 
 

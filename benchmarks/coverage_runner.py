@@ -26,12 +26,12 @@ MEASURING = ("coverage_cell.py", "layerwise.py", "qoperator.py")  # what a kept 
 class Runner:
     """Measures cells, each in a process of its own, and keeps the results."""
 
-    def __init__(self, models: Path, threads: int, timeout: int, fresh: bool) -> None:
-        self.models, self.threads, self.timeout, self.fresh = models, threads, timeout, fresh
+    def __init__(self, models: Path, threads: int, timeout: int, *, fresh: bool = False, claims: bool = False) -> None:
+        self.models, self.threads, self.timeout, self.fresh, self.claims = models, threads, timeout, fresh, claims
         digest = hashlib.sha256(Path(vaip.get_library_path()).read_bytes())
         for name in MEASURING:
             digest.update((HERE / name).read_bytes())
-        self.results = models / "results" / digest.hexdigest()[:16]
+        self.results = models / ("claims" if claims else "results") / digest.hexdigest()[:16]
         self.results.mkdir(parents=True, exist_ok=True)
 
     def run(self, cell: Cell) -> JsonObject:
@@ -49,7 +49,7 @@ class Runner:
     def command(self, network: str, quantizer: str) -> list[str]:
         script = str(HERE / "coverage_cell.py")
         options = ["--models", str(self.models), "--threads", str(self.threads)]
-        return [sys.executable, script, network, quantizer, *options]
+        return [sys.executable, script, network, quantizer, *options, *(["--claims"] if self.claims else [])]
 
     def _measure(self, network: str, quantizer: str) -> JsonObject:
         log = self.models / f"{network}.{quantizer}.log"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import encoders
+import exported
 import light_zoo
 import numpy as np
 from numpy.typing import NDArray
@@ -31,13 +31,13 @@ def _published(name: str, **options: Any) -> FloatNetwork:
     return FloatNetwork("vaip.networks", lambda: build(name, "float", **options), light_zoo.sample_inputs)
 
 
-def _encoder(name: str) -> FloatNetwork:
+def _exported(name: str) -> FloatNetwork:
     def inputs(model: ModelProto, seed: int) -> Inputs:
-        feeds = encoders.sample_inputs(name, seed)
+        feeds = exported.sample_inputs(name, seed)
         read = {value.name for value in model.graph.input}
         return {key: np.asarray(array) for key, array in feeds.items() if key in read}
 
-    return FloatNetwork("torch export", lambda: encoders.float_model(name), inputs)
+    return FloatNetwork("torch export", lambda: exported.float_model(name), inputs)
 
 
 # What AMD has published operator counts of (with Quark's XINT8), from small to large.
@@ -58,10 +58,14 @@ PARITY = (
 NETWORKS: dict[str, FloatNetwork] = {
     "light_squeezenet": _light("squeezenet"),
     "light_shufflenet": _light("shufflenet"),
-    "bert_mini": _encoder("bert_mini"),
+    "bert_mini": _exported("bert_mini"),
     "mobilenet_v2": _published("mobilenet_v2"),
     "mobilenet_v3_large": _published("mobilenet_v3_large"),
-    "vit_tiny": _encoder("vit_tiny"),
+    "vit_tiny": _exported("vit_tiny"),
+    "llama_tiny": _exported("llama_tiny"),
+    "unet": _exported("unet"),
+    "style_transfer": _exported("style_transfer"),
+    "espcn": _exported("espcn"),
     "efficientnet_b0": _published("efficientnet_b0"),
     "light_resnet50": _light("resnet50"),
     "yolov8n": _published("yolov8n", resolution=YOLO_RESOLUTION, decode=True),

@@ -91,7 +91,7 @@ def test_failing_quantizer_is_a_row(models: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_process_that_dies_is_a_row_with_what_is_known(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    runner = Runner(models, 1, 100, False)
+    runner = Runner(models, 1, 100)
     script = 'import os; print(\'{"nodes": 5, "claimed": 3}\', flush=True); os.kill(os.getpid(), 11)'
     monkeypatch.setattr(Runner, "command", lambda *_: [sys.executable, "-c", script])
     cell = runner.run(("dying", "ort_dynamic"))
