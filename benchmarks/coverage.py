@@ -19,13 +19,12 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).parent / "models"))
 
-from collection import NETWORKS, PARITY_NETWORKS
+from collection import NETWORKS, PARITY_NETWORKS, PARITY_QUANTIZER
 from coverage_page import page, summary
 from coverage_runner import Cell, Runner, run_all
 from quantizers import QUANTIZERS
 
 PAGE = Path(__file__).parents[1] / "docs" / "coverage.md"
-PARITY_QUANTIZER = "quark_xint8"
 
 
 def all_cells() -> list[Cell]:

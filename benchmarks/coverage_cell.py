@@ -12,6 +12,7 @@ import json
 import os
 import re
 import sys
+import tempfile
 import time
 import traceback
 from collections import defaultdict
@@ -29,7 +30,7 @@ from onnx import ModelProto, numpy_helper
 sys.path.insert(0, str(Path(__file__).parent / "models"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "python"))
 
-from collection import NETWORKS, PARITY_NETWORKS
+from collection import NETWORKS, PARITY_NETWORKS, PARITY_QUANTIZER
 from layerwise import (
     Boundary,
     boundaries,
@@ -53,6 +54,7 @@ CALIBRATION_INPUTS = 2
 TEST_SEED = 77
 # Layers on which the oracle decides who is right, those with the most differing elements: it is slow.
 REFEREED_LAYERS = 8
+LIKE_AMD = {"vaip": {"compatibility": "amd"}}
 CUSTOM_DOMAIN = "com.amd.quark"
 # What onnxruntime's session.x64quantprecision says of some models in which layers share an int8 weight.
 SHARED_WEIGHT = "Attempt to replace the existing tensor"
@@ -83,6 +85,9 @@ def measure(
         model = onnx.load(path)
         partitioned, claimed_nodes = partition(model, threads)
         result |= partitioned
+        if network in PARITY_NETWORKS and quantizer == PARITY_QUANTIZER:
+            like_amd, _ = partition(model, threads, LIKE_AMD)
+            result["like_amd"] = {key: like_amd[key] for key in ("nodes", "claimed", "clusters", "reasons")}
         publish(result)
         if run:
             result |= agreement(model, inputs, claimed_nodes, threads)
@@ -119,9 +124,14 @@ def _save(model: ModelProto, path: Path) -> None:
     unfinished.replace(path)
 
 
-def partition(model: ModelProto, threads: int) -> tuple[JsonObject, list[str]]:
+def partition(model: ModelProto, threads: int, config: JsonObject | None = None) -> tuple[JsonObject, list[str]]:
     """The report's figures, and the names of the claimed nodes."""
-    session = _session(model, vaip.get_ep_name(), threads)
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory) / "vaip_config.json"
+        file.write_text(json.dumps(config or {}))
+        session = _session(
+            model, vaip.get_ep_name(), threads, provider_options={"config_file": str(file)} if config else {}
+        )
     report = vaip.reports()[-1]
     assigned = session.get_provider_graph_assignment_info()
     claimed = [node.name for part in assigned if part.ep_name == vaip.get_ep_name() for node in part.get_nodes()]
@@ -235,8 +245,17 @@ def _refereed(
     return {"differing_layers": len(differing), "oracle": referee | {"not_covered": beyond, "worst": worst[:5]}}
 
 
-def _session(model: ModelProto, provider: str, threads: int, *, optimize: bool = True) -> ort.InferenceSession:
-    providers = ["CPUExecutionProvider"] if provider == "CPU" else [provider, "CPUExecutionProvider"]
+def _session(
+    model: ModelProto,
+    provider: str,
+    threads: int,
+    *,
+    optimize: bool = True,
+    provider_options: dict[str, str] | None = None,
+) -> ort.InferenceSession:
+    providers: list[Any] = ["CPUExecutionProvider"]
+    if provider != "CPU":
+        providers.insert(0, (provider, provider_options or {}))
     source = model.SerializeToString()
     try:
         return ort.InferenceSession(

@@ -40,7 +40,8 @@ def _exported(name: str) -> FloatNetwork:
     return FloatNetwork("torch export", lambda: exported.float_model(name), inputs)
 
 
-# What AMD has published operator counts of (with Quark's XINT8), from small to large.
+# What AMD has published operator counts of, and the quantizer that it used.
+PARITY_QUANTIZER = "quark_xint8"
 PARITY = (
     "resnet18",
     "resnet34",
