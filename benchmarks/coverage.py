@@ -28,7 +28,12 @@ PAGE = Path(__file__).parents[1] / "docs" / "coverage.md"
 
 
 def all_cells() -> list[Cell]:
-    cells = [(network, quantizer) for network in NETWORKS for quantizer in QUANTIZERS]
+    cells = [
+        (network, name)
+        for network, source in NETWORKS.items()
+        for name, quantizer in QUANTIZERS.items()
+        if source.transformer or not quantizer.transformers_only
+    ]
     return cells + [(network, PARITY_QUANTIZER) for network in PARITY_NETWORKS if network not in NETWORKS]
 
 

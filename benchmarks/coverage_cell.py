@@ -274,6 +274,8 @@ def _options(model: ModelProto, threads: int, *, precise: bool, optimize: bool) 
     options.log_severity_level = 3
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    # Where onnxruntime makes one operator of 4-bit weights and their product, activations stay float.
+    options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")
     if precise:
         options.add_session_config_entry("session.x64quantprecision", "1")
     if not optimize:

@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 Arrays = Mapping[str, NDArray[Any]]
 
 QUANTIZERS = ("QuantizeLinear", "ExtendedQuantizeLinear")
 DEQUANTIZERS = ("DequantizeLinear", "ExtendedDequantizeLinear")
 INTEGER_OPERATORS = ("QLinear", "QGemm", "MatMulInteger", "ConvInteger")  # beginnings of their names
+FLOATS = (TensorProto.BFLOAT16, TensorProto.FLOAT16)
 GIVEN = "/given"  # follows a tensor's name where a cut model takes it as input
 # Operators that pass integers on as they are, where they read integers.
 MOVEMENT = ("Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Slice", "MaxPool", "Split", "Concat", "Gather")
@@ -39,10 +40,13 @@ class Boundary:
 
 def boundaries(model: ModelProto) -> list[Boundary]:
     producers = {name: node for node in model.graph.node for name in node.output}
+    types = {t.name: t.data_type for t in model.graph.initializer}
     found: dict[str, Boundary] = {}
     for node in model.graph.node:
         ends = list(node.output[:1])
         if node.op_type in QUANTIZERS:
+            if len(node.input) > 2 and types.get(node.input[2]) in FLOATS:
+                continue  # Quark's BF16 writes conversions to shorter floats as Q/DQ
             op = _layer_operator(node, producers)
         elif node.op_type == "DynamicQuantizeLinear":
             # Scale and zero point are a layer's results as much as the integers.

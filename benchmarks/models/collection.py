@@ -14,6 +14,7 @@ from vaip.networks import build
 
 Inputs = dict[str, NDArray[Any]]
 
+TRANSFORMERS = ("bert_mini", "vit_tiny", "llama_tiny")
 YOLO_RESOLUTION = 320  # a quarter of the pixels of its publication; the graph is the same
 
 
@@ -21,6 +22,7 @@ class FloatNetwork(NamedTuple):
     origin: str
     build: Callable[[], ModelProto]
     inputs: Callable[[ModelProto, int], Inputs]
+    transformer: bool = False
 
 
 def _light(name: str) -> FloatNetwork:
@@ -37,7 +39,7 @@ def _exported(name: str) -> FloatNetwork:
         read = {value.name for value in model.graph.input}
         return {key: np.asarray(array) for key, array in feeds.items() if key in read}
 
-    return FloatNetwork("torch export", lambda: exported.float_model(name), inputs)
+    return FloatNetwork("torch export", lambda: exported.float_model(name), inputs, name in TRANSFORMERS)
 
 
 # What AMD has published operator counts of, and the quantizer that it used.

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import onnx
 from numpy.typing import NDArray
-from onnx import ModelProto
+from onnx import ModelProto, version_converter
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
+from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 Inputs = dict[str, NDArray[Any]]
@@ -20,6 +21,7 @@ Inputs = dict[str, NDArray[Any]]
 class Quantizer(NamedTuple):
     title: str
     run: Callable[[Path, Path, Sequence[Inputs]], None]  # float model, quantized model, calibration inputs
+    transformers_only: bool = False
 
 
 class _Feeds(CalibrationDataReader):
@@ -68,6 +70,21 @@ def _dynamic(source: Path, target: Path, feeds: Sequence[Inputs]) -> None:
         quantize_dynamic(prepared, target, weight_type=QuantType.QUInt8 if convolutions else QuantType.QInt8)
 
 
+def _four_bits(form: QuantFormat) -> Callable[[Path, Path, Sequence[Inputs]], None]:
+    """Weights of matrix products alone, in blocks of 32 along the reduction."""
+
+    def run(source: Path, target: Path, feeds: Sequence[Inputs]) -> None:
+        with _preprocessed(source) as prepared:
+            model = onnx.load(prepared)
+            if form == QuantFormat.QDQ:  # blocks came with opset 21
+                model = version_converter.convert_version(model, 21)
+            quantizer = MatMulNBitsQuantizer(model, block_size=32, is_symmetric=True, quant_format=form)
+            quantizer.process()
+            quantizer.model.save_model_to_file(str(target))
+
+    return run
+
+
 @contextlib.contextmanager
 def _preprocessed(source: Path) -> Any:
     """What onnxruntime's documentation has users do first: its basic optimizations, then shape inference."""
@@ -99,10 +116,14 @@ QUANTIZERS: dict[str, Quantizer] = {
     "quark_xint8": Quantizer("Quark XINT8", _quark("XINT8")),
     "quark_a8w8": Quantizer("Quark A8W8", _quark("A8W8")),
     "quark_a16w8": Quantizer("Quark A16W8", _quark("A16W8")),
+    "quark_bf16": Quantizer("Quark BF16", _quark("BF16"), True),
+    "quark_int8_transformer": Quantizer("Quark INT8_TRANSFORMER_DEFAULT", _quark("INT8_TRANSFORMER_DEFAULT"), True),
     "ort_qdq_u8s8": Quantizer("onnxruntime QDQ U8S8 per channel", _static(S8, U8, QDQ, per_channel=True)),
     "ort_qdq_s8s8": Quantizer("onnxruntime QDQ S8S8", _static(S8, S8, QDQ, per_channel=False)),
     "ort_qoperator": Quantizer("onnxruntime QOperator U8S8", _static(S8, U8, QOPERATOR, per_channel=False)),
     "ort_dynamic": Quantizer("onnxruntime dynamic", _dynamic),
+    "ort_matmul_4bits": Quantizer("onnxruntime MatMulNBits", _four_bits(QOPERATOR), True),
+    "ort_qdq_4bits": Quantizer("onnxruntime 4-bit weights QDQ", _four_bits(QDQ), True),
 }
 
 
