@@ -3,8 +3,9 @@
 python coverage.py [--only NETWORK] [--quantizer NAME] [--models DIR] [--jobs N] [--json]
 
 Every network of models/collection.py by every quantizer of models/quantizers.py. DIR keeps the float and quantized
-models and, for as long as the VitisAIEP library is the same, the results: a run that was stopped goes on. A whole run
-writes the page; one of a part does where --out names a file. Needs AMD Quark and PyTorch: pip install 'vaip[quark]'.
+models (some 5 GB) and, for as long as the VitisAIEP library is the same, the results: a run that was stopped goes on. A
+whole run writes the page; one of a part does where --out names a file. Needs AMD Quark and PyTorch: pip install
+'vaip[quark]'.
 """
 
 from __future__ import annotations

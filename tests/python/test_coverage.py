@@ -131,6 +131,22 @@ def test_wrong_element_is_held_against_its_own_layer_only() -> None:
     assert difference(tensors[first], exact).different == 1
 
 
+def test_short_floats_are_no_steps() -> None:
+    types = {"integers": TensorProto.INT8, "floats": TensorProto.BFLOAT16}
+    zeros = [helper.make_tensor(f"{name}_zero", kind, [], [0]) for name, kind in types.items()]
+    graph = helper.make_graph(
+        [
+            helper.make_node("ExtendedQuantizeLinear", ["x", "scale", f"{n}_zero"], [n], domain="com.amd.quark")
+            for n in types
+        ],
+        "two",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [4])],
+        [helper.make_tensor_value_info(name, kind, [4]) for name, kind in types.items()],
+        [*zeros, numpy_helper.from_array(np.float32(0.5), "scale")],
+    )
+    assert [b.tensor for b in boundaries(helper.make_model(graph))] == ["integers"]
+
+
 @pytest.mark.parametrize("per_channel", [False, True])
 def test_integer_convolution_is_written_out(per_channel: bool) -> None:
     rng = np.random.default_rng(2)
@@ -174,3 +190,14 @@ def test_quark(network: str, quantizer: str, models: Path) -> None:
     assert cell["oracle"]["not_covered"] == {}
     if quantizer == "quark_xint8":
         assert cell["layers"]["different"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("quantizer", ["quark_a8w8", "ort_qdq_u8s8"])
+def test_transformer(quantizer: str, models: Path) -> None:
+    pytest.importorskip("quark.onnx", reason="needs the extra: pip install 'vaip[quark]'")
+    cell = measure("bert_mini", quantizer, models, 1)
+    assert "error" not in cell
+    assert cell["claimed"] > 0.95 * cell["nodes"]
+    assert cell["layers"]["largest_steps"] <= 1
+    assert cell["oracle"]["ours_different"] == 0
