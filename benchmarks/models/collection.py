@@ -50,7 +50,7 @@ PARITY = (
     "resnet50",
     "squeezenet1_1",
     "mobilenet_v2",
-    "mobilenet_v3_large",
+    "mobilenet_v3_small",
     "shufflenet_v2_x1_0",
     "efficientnet_b0",
     "efficientnet_b1",
