@@ -31,6 +31,11 @@ Coverage depends on neither. Nodes are counted over the graph that ONNX Runtime 
 `{device}` with the default configuration, and of what is claimed only.
 """
 
+CLAIMS = """\
+In percent; in parentheses the number of clusters where there is more than one. ORT is `onnxruntime.quantization`. What
+quantizes matrix products alone is tried on transformers only.
+"""
+
 AGREEMENT = """\
 Two comparisons with ONNX Runtime's CPU provider (`session.x64quantprecision=1`, so that it does not saturate):
 
@@ -75,7 +80,7 @@ def page(results: Sequence[JsonObject]) -> str:
     collected = [r for r in results if r["network"] in NETWORKS]
     parts = [
         INTRODUCTION.format(versions=packages, device=device),
-        "## Claimed nodes\n\nIn percent; in parentheses the number of clusters where there is more than one.\n",
+        "## Claimed nodes\n\n" + CLAIMS,
         _claims(collected),
         "\n## Numbers\n",
         AGREEMENT,

@@ -117,13 +117,13 @@ QUANTIZERS: dict[str, Quantizer] = {
     "quark_a8w8": Quantizer("Quark A8W8", _quark("A8W8")),
     "quark_a16w8": Quantizer("Quark A16W8", _quark("A16W8")),
     "quark_bf16": Quantizer("Quark BF16", _quark("BF16"), True),
-    "quark_int8_transformer": Quantizer("Quark INT8_TRANSFORMER_DEFAULT", _quark("INT8_TRANSFORMER_DEFAULT"), True),
-    "ort_qdq_u8s8": Quantizer("onnxruntime QDQ U8S8 per channel", _static(S8, U8, QDQ, per_channel=True)),
-    "ort_qdq_s8s8": Quantizer("onnxruntime QDQ S8S8", _static(S8, S8, QDQ, per_channel=False)),
-    "ort_qoperator": Quantizer("onnxruntime QOperator U8S8", _static(S8, U8, QOPERATOR, per_channel=False)),
-    "ort_dynamic": Quantizer("onnxruntime dynamic", _dynamic),
-    "ort_matmul_4bits": Quantizer("onnxruntime MatMulNBits", _four_bits(QOPERATOR), True),
-    "ort_qdq_4bits": Quantizer("onnxruntime 4-bit weights QDQ", _four_bits(QDQ), True),
+    "quark_int8_transformer": Quantizer("Quark INT8 transformer", _quark("INT8_TRANSFORMER_DEFAULT"), True),
+    "ort_qdq_u8s8": Quantizer("ORT QDQ U8S8 per channel", _static(S8, U8, QDQ, per_channel=True)),
+    "ort_qdq_s8s8": Quantizer("ORT QDQ S8S8", _static(S8, S8, QDQ, per_channel=False)),
+    "ort_qoperator": Quantizer("ORT QOperator U8S8", _static(S8, U8, QOPERATOR, per_channel=False)),
+    "ort_dynamic": Quantizer("ORT dynamic", _dynamic),
+    "ort_matmul_4bits": Quantizer("ORT MatMulNBits", _four_bits(QOPERATOR), True),
+    "ort_qdq_4bits": Quantizer("ORT 4-bit weights QDQ", _four_bits(QDQ), True),
 }
 
 
