@@ -74,13 +74,13 @@ def _four_bits(form: QuantFormat) -> Callable[[Path, Path, Sequence[Inputs]], No
     """Weights of matrix products alone, in blocks of 32 along the reduction."""
 
     def run(source: Path, target: Path, feeds: Sequence[Inputs]) -> None:
-        with _preprocessed(source) as prepared:
-            model = onnx.load(prepared)
-            if form == QuantFormat.QDQ:  # blocks came with opset 21
-                model = version_converter.convert_version(model, 21)
-            quantizer = MatMulNBitsQuantizer(model, block_size=32, is_symmetric=True, quant_format=form)
-            quantizer.process()
-            quantizer.model.save_model_to_file(str(target))
+        # Not preprocessed: onnxruntime would make Gemm of MatMul and Add, which this quantizer passes by.
+        model = onnx.load(source)
+        if form == QuantFormat.QDQ:  # blocks came with opset 21
+            model = version_converter.convert_version(model, 21)
+        quantizer = MatMulNBitsQuantizer(model, block_size=32, is_symmetric=True, quant_format=form)
+        quantizer.process()
+        quantizer.model.save_model_to_file(str(target))
 
     return run
 
