@@ -115,7 +115,8 @@ bool says(const std::string& text, const std::string& part) {
 TEST(five_thousand_units_are_partitioned_within_a_second) {
   frontend::OnnxGraph graph;
   frontend::Recognition recognition;
-  const ir::ValueId value = recognition.graph.add_value({"v", ir::DType::u8, {1, 4, 2, 2}, std::nullopt, std::nullopt});
+  const ir::QuantParams params{{0.5F}, {128}};
+  const ir::ValueId value = recognition.graph.add_value({"v", ir::DType::u8, {1, 4, 2, 2}, params, std::nullopt});
   for (std::size_t i = 0; i < 10000; ++i) {
     frontend::Node node;
     node.op_type = i % 2 == 0 ? "Relu" : "Other";
