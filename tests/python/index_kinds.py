@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from models import Edge, ModelBuilder, PlainEdge
+from models import RANGES, Edge, ModelBuilder, PlainEdge
 
 Draw = Callable[..., Any]
 Edges = list[Edge | PlainEdge]
@@ -157,10 +157,18 @@ def masked(draw: Draw, b: ModelBuilder) -> Edges:
     return [b.q(b.op("Where", [condition, b.dq(x), b.constant(-8.0)]))]
 
 
-def arg(draw: Draw, b: ModelBuilder) -> Edges:
+def _often_equal(draw: Draw, b: ModelBuilder) -> Edge:
+    """A tensor many of whose elements are equal, now and then."""
     x = b.input(_shape(draw))
-    if draw(st.booleans()):  # many equal elements
-        b.samples[x.name] = b.samples[x.name] // 64 * 64 if not b.style.float_edges else b.samples[x.name]
+    if draw(st.booleans()) and not b.style.float_edges:
+        low, high = RANGES[b.style.dtype]
+        step = (high - low + 1) // 4
+        b.samples[x.name] = (b.samples[x.name].astype(np.int64) // step * step).astype(b.style.dtype)
+    return x
+
+
+def arg(draw: Draw, b: ModelBuilder) -> Edges:
+    x = _often_equal(draw, b)
     last = draw(st.booleans()) if b.style.opset >= 12 else False
     attributes = {"keepdims": draw(st.sampled_from((None, 0, 1))), "select_last_index": 1 if last else None}
     if len(x.shape) == 1:
@@ -171,7 +179,7 @@ def arg(draw: Draw, b: ModelBuilder) -> Edges:
 
 
 def top_k(draw: Draw, b: ModelBuilder) -> Edges:
-    x = b.input(_shape(draw))
+    x = _often_equal(draw, b)
     axis = _axis(draw, x.shape)
     values, indices = b.top_k(x, draw(st.integers(1, x.shape[axis])), axis, largest=draw(st.booleans()))
     return [_q(draw, b, values, x), b.plain(indices)]

@@ -41,12 +41,13 @@ def draw_style(
     float_edges: bool | None = None,
     opsets: tuple[int, ...] = OPSETS,
     domains: tuple[str, ...] = DOMAINS,
+    dtypes: tuple[str, ...] = ("uint8", "int8"),
 ) -> Style:
     return Style(
         opset=draw(st.sampled_from(opsets)),
         qdq_domain=draw(st.sampled_from(domains)),
         power_of_two=power_of_two,
-        dtype=draw(st.sampled_from(("uint8", "int8"))),
+        dtype=draw(st.sampled_from(dtypes)),
         zero_point=draw(st.sampled_from(ZERO_POINTS)),
         float_edges=draw(st.booleans()) if float_edges is None else float_edges,
     )

@@ -45,6 +45,10 @@ class PlainEdge:
     shape: tuple[int, ...]
 
 
+def scale_of(edge: Edge | PlainEdge) -> float | None:
+    return edge.quant.scale if isinstance(edge, Edge) else None
+
+
 @dataclass
 class Style:
     """What all layers of a model share, and the defaults of what they may vary."""
