@@ -45,8 +45,8 @@ def test_agrees_with_the_cpu_ep(kind: str) -> None:
 
 
 # Where onnx's reference strays from the specification: it fails on MaxPool with auto_pad and on negative pads, and its
-# align_corners takes the unrounded product of size and scale for the resized length. Its GatherElements wants indices of
-# the data's size in all other dimensions.
+# align_corners takes the unrounded product of size and scale for the resized length. Its GatherElements wants indices
+# of the data's size in all other dimensions.
 NOT_BY_REFERENCE = {"max_pool", "pad", "resize", "gather_elements"}
 
 
