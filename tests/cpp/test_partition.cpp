@@ -257,6 +257,19 @@ TEST(the_float_edge_of_a_conversion_does_not_count_as_activation) {
   CHECK_EQ(clusters_of(net.partition(config)), "");
 }
 
+TEST(indices_do_not_count_as_activations) {
+  Net net;
+  net.layer("Gather", {net.conv({"x"}), "indices"}, ir::GatherAttrs{});
+  for (ir::Value& value : net.recognition.graph.values) {
+    if (value.name != "indices") continue;
+    value.dtype = ir::DType::s64;
+    value.quant.reset();
+  }
+  Config config;
+  config.dtypes = {"uint8"};
+  CHECK_EQ(clusters_of(net.partition(config)), "0 1");
+}
+
 TEST(include_and_exclude) {
   Net net;
   net.relu(net.conv({net.conv({"x"})}));
