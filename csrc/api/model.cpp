@@ -9,6 +9,7 @@
 #include "api/unique_dequantize.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "frontend/constant_folding.h"
 #include "frontend/protobuf_import.h"
 #include "report/unclaimed.h"
 
@@ -21,6 +22,7 @@ std::shared_ptr<const Model::Impl> load(Span<const std::byte> bytes, const std::
   auto file = std::make_shared<ModelFile>();
   file->path = path;
   file->onnx = frontend::import_model(bytes, path.empty() ? "the model" : path, directory);
+  frontend::fold_constants(file->onnx);
   give_each_reader_its_dequantize(file->onnx);
   file->recognition = frontend::recognise(file->onnx);
   return std::make_shared<const Model::Impl>(std::move(file), std::move(config));

@@ -40,9 +40,10 @@ std::optional<QLinearInputs> qlinear_inputs(const Node& node) {
 }
 
 bool moves_elements(const Node& node) {
-  static const std::unordered_set<std::string_view> names = {"Concat",    "Flatten",   "Identity",  "MaxPool",  "Pad",
-                                                             "ReduceMax", "ReduceMin", "Reshape",   "Resize",   "Slice",
-                                                             "Split",     "Squeeze",   "Transpose", "Unsqueeze"};
+  static const std::unordered_set<std::string_view> names = {
+      "Concat",   "DepthToSpace", "Expand", "Flatten",   "Gather",    "GatherElements", "GatherND",
+      "Identity", "MaxPool",      "Pad",    "ReduceMax", "ReduceMin", "Reshape",        "Resize",
+      "Slice",    "SpaceToDepth", "Split",  "Squeeze",   "Tile",      "Transpose",      "Unsqueeze"};
   return node.domain.empty() && names.count(node.op_type) != 0 && has_input(node, 0);
 }
 

@@ -61,6 +61,19 @@ void dropout(UnitBuilder& unit);  // as in inference: the identity
 void transpose(UnitBuilder& unit);
 void slice(UnitBuilder& unit);
 void split(UnitBuilder& unit);
+void expand(UnitBuilder& unit);
+void tile(UnitBuilder& unit);
+void depth_to_space(UnitBuilder& unit);  // and SpaceToDepth
+// indices: rules_index.cpp
+void gather(UnitBuilder& unit);  // and GatherElements, GatherND
+void arg(UnitBuilder& unit);
+void top_k(UnitBuilder& unit);
+void cum_sum(UnitBuilder& unit);
+// conditions: rules_logic.cpp
+void comparison(UnitBuilder& unit);
+void logic(UnitBuilder& unit);
+void where(UnitBuilder& unit);
+void cast(UnitBuilder& unit);
 // Resize and Upsample: rules_resize.cpp
 void resize(UnitBuilder& unit);
 void upsample(UnitBuilder& unit);

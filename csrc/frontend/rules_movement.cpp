@@ -24,13 +24,19 @@ double integer_fill(UnitBuilder& unit, const ir::QuantParams& quantization) {
   return static_cast<double>(value[0] - quantization.zero_point[0]) * quantization.scale[0];
 }
 
+// The tensor that a layer moves: a quantized one, a layer's float result, plain integers or booleans.
+void add_moved(UnitBuilder& unit) {
+  unit.require_per_tensor(unit.add_elements(0));
+  unit.require_activation();
+}
+
 void finish_reshape(UnitBuilder& unit, ir::ReshapeAttrs::Op op, std::vector<std::int64_t> spec,
                     bool allow_zero = false) {
   ir::ReshapeAttrs attrs;
   attrs.op = op;
   attrs.spec = std::move(spec);
   attrs.allow_zero = allow_zero;
-  unit.add_activation(0);
+  add_moved(unit);
   unit.finish(std::move(attrs));
 }
 
@@ -40,7 +46,7 @@ void concat(UnitBuilder& unit) {
   const Node& node = unit.node();
   if (!has_attribute(node, "axis")) reject(node, "has no axis");
   if (node.inputs.empty()) reject(node, "has no inputs");
-  for (std::size_t i = 0; i < node.inputs.size(); ++i) unit.require_per_tensor(unit.add_operand(i));
+  for (std::size_t i = 0; i < node.inputs.size(); ++i) unit.require_per_tensor(unit.add_elements(i));
   unit.require_activation();
   unit.finish(ir::ConcatAttrs{attribute(node, "axis", std::int64_t{0})});
 }
@@ -101,7 +107,7 @@ void dropout(UnitBuilder& unit) {
 }
 
 void transpose(UnitBuilder& unit) {
-  unit.add_activation(0);
+  add_moved(unit);
   unit.finish(ir::TransposeAttrs{attribute(unit.node(), "perm", std::vector<std::int64_t>{})});
 }
 
@@ -111,7 +117,7 @@ void slice(UnitBuilder& unit) {
   attrs.ends = integers(unit, "ends", 2);
   attrs.axes = integers(unit, "axes", 3);
   attrs.steps = unit.constant_integers(4, "steps").value_or(std::vector<std::int64_t>{});
-  unit.add_activation(0);
+  add_moved(unit);
   unit.finish(std::move(attrs));
 }
 
@@ -123,8 +129,36 @@ void split(UnitBuilder& unit) {
   const auto outputs = static_cast<std::int64_t>(node.outputs.size());
   const std::int64_t parts = attribute(node, "num_outputs", outputs);
   if (parts != outputs) reject(node, "num_outputs is ", parts, ", but it has ", outputs, " outputs");
-  unit.add_activation(0);
+  add_moved(unit);
   unit.finish(std::move(attrs));
+}
+
+void expand(UnitBuilder& unit) {
+  const auto shape = unit.constant_integers(1, "shape");
+  if (!shape) reject(unit.node(), "has no shape");
+  add_moved(unit);
+  unit.finish(ir::ExpandAttrs{*shape});
+}
+
+void tile(UnitBuilder& unit) {
+  if (unit.node().since_version < 6) unit.decline("opset versions before 6 are not supported");
+  const auto repeats = unit.constant_integers(1, "repeats");
+  if (!repeats) reject(unit.node(), "has no repeats");
+  add_moved(unit);
+  unit.finish(ir::TileAttrs{*repeats});
+}
+
+void depth_to_space(UnitBuilder& unit) {
+  const Node& node = unit.node();
+  if (!has_attribute(node, "blocksize")) reject(node, "has no blocksize");
+  ir::SpaceDepthAttrs attrs;
+  attrs.block = attribute(node, "blocksize", std::int64_t{1});
+  if (node.op_type == "SpaceToDepth") attrs.op = ir::SpaceDepthAttrs::Op::space_to_depth;
+  const std::string mode = attribute(node, "mode", "DCR");
+  if (mode == "CRD") attrs.order = ir::SpaceDepthAttrs::Order::crd;
+  if (mode != "CRD" && mode != "DCR") reject(node, "mode is '", mode, "'");
+  add_moved(unit);
+  unit.finish(attrs);
 }
 
 }  // namespace vaip::frontend::rules

@@ -87,7 +87,8 @@ void check_pool_rank(const UnitBuilder& unit, const ir::Value& x) {
 
 void pool(UnitBuilder& unit) {
   const Node& node = unit.node();
-  if (node.outputs.size() > 1 && !node.outputs[1].empty()) unit.decline("the output Indices is not supported; pool without it");
+  if (node.outputs.size() > 1 && !node.outputs[1].empty())
+    unit.decline("the output Indices is not supported; pool without it");
   ir::PoolAttrs attrs =
       read_pool(node, node.op_type == "MaxPool" ? ir::PoolAttrs::Op::max : ir::PoolAttrs::Op::average);
 

@@ -6,6 +6,7 @@
 #include "frontend/activations.h"
 #include "frontend/constants.h"
 #include "frontend/integer_operators.h"
+#include "frontend/moved_inputs.h"
 
 namespace vaip::frontend {
 namespace {
@@ -59,6 +60,10 @@ ir::Activation* activation_slot(ir::LayerAttrs& attrs) {
 
 std::string layer_name(const Node& node) {
   return node.name.empty() && !node.outputs.empty() ? node.outputs[0] : node.name;
+}
+
+bool is_plain_type(ir::DType dtype) {
+  return (ir::is_integer(dtype) && ir::size_of(dtype) > 0) || dtype == ir::DType::boolean;
 }
 
 }  // namespace
@@ -303,6 +308,22 @@ void UnitBuilder::require_scalar(const ir::Value& value) const {
   if (!scalar) decline("`", value.name, "` of shape ", ir::to_string(value.shape), " is not a scalar");
 }
 
+bool UnitBuilder::is_plain(std::size_t input) const {
+  const std::string& name = input_name(input);
+  if (const TensorData* constant = index().constant(name)) return is_plain_type(constant->dtype);
+  return is_plain_type(workspace_.dtype(name)) && !tensor_quantization(index(), name);
+}
+
+const ir::Value& UnitBuilder::add_plain(std::size_t input) {
+  const std::string& name = input_name(input);
+  if (const TensorData* constant = index().constant(name))
+    return add({constant_value(name, *constant, std::nullopt), {}});
+  const ir::Shape& shape = known_shape(node(), name);
+  if (tensor_quantization(index(), name, shape.size()))
+    decline("input `", name, "` is quantized; it is read through a DequantizeLinear only");
+  return add({tensor_value(name, workspace_.dtype(name), shape, std::nullopt), {}});
+}
+
 const ir::Value& UnitBuilder::add_own_tensor() { return add(dequantized(anchor_)); }
 
 const ir::Value& UnitBuilder::add_carried(const std::string& value) { return add(operand(value)); }
@@ -396,62 +417,50 @@ std::optional<ir::Value> UnitBuilder::quantized_output(const std::string& name) 
   }
 }
 
-bool UnitBuilder::keeps_parameters(const ir::LayerAttrs& attrs) const {
-  const auto moves_or_selects = [](const auto& a) {
-    using Attrs = std::decay_t<decltype(a)>;
-    using Kind = ir::Activation::Kind;
-    // Relu, too: the zero point is a value of the type, so no rounding takes place.
-    const auto exact = [](const ir::Activation& f) {
-      return f.kind == Kind::none || f.kind == Kind::identity || f.kind == Kind::relu;
-    };
-    if constexpr (std::is_same_v<Attrs, ir::ReshapeAttrs> || std::is_same_v<Attrs, ir::TransposeAttrs> ||
-                  std::is_same_v<Attrs, ir::SliceAttrs> || std::is_same_v<Attrs, ir::SplitAttrs> ||
-                  std::is_same_v<Attrs, ir::ConcatAttrs>) {
-      return true;
-    } else if constexpr (std::is_same_v<Attrs, ir::PadAttrs>) {
-      return a.mode != ir::PadAttrs::Mode::constant || a.value == 0.0;
-    } else if constexpr (std::is_same_v<Attrs, ir::ResizeAttrs>) {
-      return a.mode == ir::ResizeAttrs::Mode::nearest;
-    } else if constexpr (std::is_same_v<Attrs, ir::PoolAttrs>) {
-      return a.op == ir::PoolAttrs::Op::max && exact(a.activation);
-    } else if constexpr (std::is_same_v<Attrs, ir::ReduceAttrs>) {
-      return (a.op == ir::ReduceAttrs::Op::max || a.op == ir::ReduceAttrs::Op::min) && exact(a.activation);
-    } else if constexpr (std::is_same_v<Attrs, ir::ElementwiseAttrs>) {
-      return exact(a.function);
-    } else {
+bool UnitBuilder::same_parameters(const MovedInputs& moved) const {
+  const ir::Value& first = local_.value(layer_.inputs[moved.first]);
+  for (std::size_t i = moved.first; i < moved.last; ++i) {
+    const ir::Value& value = local_.value(layer_.inputs[i]);
+    if (!value.quant || !value.quant->per_tensor() || value.dtype != first.dtype || value.quant != first.quant) {
       return false;
     }
-  };
-  return std::visit(moves_or_selects, attrs) && same_parameters();
+  }
+  return true;
 }
 
-bool UnitBuilder::same_parameters() const {
-  const ir::Value& first = local_.value(layer_.inputs[0]);
-  return std::all_of(layer_.inputs.begin(), layer_.inputs.end(), [&](ir::ValueId id) {
-    const ir::Value& value = local_.value(id);
-    return value.quant && value.quant->per_tensor() && value.dtype == first.dtype && value.quant == first.quant;
-  });
+UnitBuilder::Kept UnitBuilder::kept(const ir::LayerAttrs& attrs) {
+  const MovedInputs moved = moved_inputs(attrs, layer_.inputs.size());
+  if (moved.first == moved.last) return Kept::as_float;
+  elements_ = layer_.inputs[moved.first];
+  for (std::size_t i = moved.first; i < moved.last; ++i) {
+    const ir::Value& value = local_.value(layer_.inputs[i]);
+    if (value.dtype != elements().dtype || value.quant != elements().quant) return Kept::as_float;
+  }
+  if (!elements().quant) return is_plain_type(elements().dtype) ? Kept::plain : Kept::as_float;
+  return elements().quant->per_tensor() ? Kept::as_integers : Kept::as_float;
 }
 
-void UnitBuilder::add_computed_output(const std::string& name, bool carries) {
+void UnitBuilder::add_computed_output(const std::string& name, Kept kept) {
   if (name.empty()) {
     layer_.outputs.push_back(ir::kNoValue);
+  } else if (kept == Kept::plain) {
+    add_output(tensor_value(name, elements().dtype, {}, std::nullopt));
   } else if (auto quantized = quantized_output(name)) {
     add_output(*std::move(quantized));
-  } else if (carries && !index().consumers(name).empty()) {
-    const ir::Value& source = local_.value(layer_.inputs[0]);
+  } else if (kept == Kept::as_integers && !index().consumers(name).empty()) {
     const std::string integers = name + " (integers)";
     carried_.emplace_back(name, integers);
-    add_output(tensor_value(integers, source.dtype, {}, source.quant));
+    add_output(tensor_value(integers, elements().dtype, {}, elements().quant));
   } else {
     add_output(tensor_value(name, ir::DType::f32, {}, std::nullopt));
   }
 }
 
 void UnitBuilder::finish_integers(ir::LayerAttrs attrs) {
+  MovedInputs moved = moved_inputs(attrs, layer_.inputs.size());
   // Any constant that a Pad puts between integers is one of them.
-  const bool keeps = std::holds_alternative<ir::PadAttrs>(attrs) || keeps_parameters(attrs);
-  if (!keeps || !same_parameters()) {
+  if (std::holds_alternative<ir::PadAttrs>(attrs)) moved = {0, 1};
+  if (moved.first == moved.last || !same_parameters(moved)) {
     decline("input `", local_.value(layer_.inputs[0]).name, "` ",
             not_quantized(index(), local_.value(layer_.inputs[0]).name));
   }
@@ -470,10 +479,18 @@ void UnitBuilder::finish(ir::LayerAttrs attrs, std::size_t outputs) {
   if (on_integers_) return finish_integers(std::move(attrs));
   std::string first = node().outputs[0];
   fuse_activation(attrs, first);
-  const bool carries = keeps_parameters(attrs);
-  add_computed_output(first, carries);
+  const Kept kind = kept(attrs);
+  add_computed_output(first, kind);
   for (std::size_t i = 1; i < std::min(outputs, node().outputs.size()); ++i)
-    add_computed_output(node().outputs[i], carries);
+    add_computed_output(node().outputs[i], kind);
+  commit(std::move(attrs));
+}
+
+void UnitBuilder::finish_with_indices(ir::LayerAttrs attrs) {
+  add_computed_output(node().outputs[0], kept(attrs));
+  if (node().outputs.size() > 1 && !node().outputs[1].empty()) {
+    add_output(tensor_value(node().outputs[1], ir::DType::s64, {}, std::nullopt));
+  }
   commit(std::move(attrs));
 }
 
@@ -505,6 +522,25 @@ void UnitBuilder::finish_plain(ir::LayerAttrs attrs, const std::vector<ir::DType
   commit(std::move(attrs));
 }
 
+void UnitBuilder::trace_unquantized() {
+  bool reads_float = false;
+  for (const std::vector<ir::ValueId>* ids : {&layer_.inputs, &layer_.outputs}) {
+    for (const ir::ValueId id : *ids) {
+      if (id == ir::kNoValue) continue;
+      const ir::Value& value = local_.value(id);
+      if (value.quant) return;
+      if (ids == &layer_.outputs || value.constant || value.dtype != ir::DType::f32) continue;
+      if (!workspace_.is_unquantized(value.name)) return;
+      reads_float = true;
+    }
+  }
+  if (reads_float) decline("all of its tensors are float or plain integers; quantize them");
+  for (const ir::ValueId id : layer_.outputs) {
+    if (id != ir::kNoValue && local_.value(id).dtype == ir::DType::f32)
+      workspace_.mark_unquantized(local_.value(id).name);
+  }
+}
+
 void UnitBuilder::commit(ir::LayerAttrs attrs) {
   const bool dequantizes = std::holds_alternative<ir::DequantizeAttrs>(attrs);
   layer_.op = dequantizes ? "DequantizeLinear" : node().op_type;  // of a carried value: its node has another type
@@ -516,8 +552,13 @@ void UnitBuilder::commit(ir::LayerAttrs attrs) {
     decline("has ", layer_.outputs.size(), " outputs; only the first ", shapes.size(), " are supported");
   }
   for (std::size_t i = 0; i < layer_.outputs.size(); ++i) {
-    if (layer_.outputs[i] != ir::kNoValue) local_.value(layer_.outputs[i]).shape = shapes[i];
+    if (layer_.outputs[i] == ir::kNoValue) continue;
+    ir::Value& output = local_.value(layer_.outputs[i]);
+    output.shape = shapes[i];
+    if (!output.quant && is_plain_type(output.dtype) && tensor_quantization(index(), output.name, output.shape.size()))
+      decline("its result `", output.name, "` is read as a quantized tensor");
   }
+  trace_unquantized();
   workspace_.commit(std::move(layer_), local_, std::move(nodes_));
   for (const auto& [value, integers] : carried_) workspace_.carry(value, {integers, anchor_});
 }

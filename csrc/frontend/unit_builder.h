@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "frontend/moved_inputs.h"
 #include "frontend/node_access.h"
 #include "frontend/workspace.h"
 
@@ -44,6 +45,11 @@ class UnitBuilder {
   const ir::Value& add_constant(ir::Value constant);
   void add_vector(std::size_t input);  // a float constant, as one dimension; or absent
   void add_vector(const std::string& value);
+  // Integers or booleans that stand for themselves (masks, indices), whatever node computes them, or constant.
+  bool is_plain(std::size_t input) const;
+  const ir::Value& add_plain(std::size_t input);
+  // What a layer moves or selects: a plain tensor, or add_operand().
+  const ir::Value& add_elements(std::size_t input) { return is_plain(input) ? add_plain(input) : add_operand(input); }
 
   // True once a tensor of integers was added that no DequantizeLinear stands behind. What a node does to it, it does to
   // the integers themselves; finish() declines where that is not what the layer does to the numbers that they stand
@@ -67,6 +73,8 @@ class UnitBuilder {
   void finish(ir::LayerAttrs attrs, std::size_t outputs = static_cast<std::size_t>(-1));
   // Ends the layer with the anchor's output, an integer tensor of these parameters.
   void finish_quantized(ir::LayerAttrs attrs, const Quantization& quantization);
+  // The same as finish(), the anchor's second output being indices.
+  void finish_with_indices(ir::LayerAttrs attrs);
   // Ends the layer with the anchor's output, left float whatever reads it.
   void finish_float(ir::LayerAttrs attrs) { finish_float(std::move(attrs), node().outputs[0]); }
   void finish_float(ir::LayerAttrs attrs, const std::string& output);
@@ -94,13 +102,15 @@ class UnitBuilder {
   void fuse_activation(ir::LayerAttrs& attrs, std::string& output);
   void absorb(std::size_t node, std::string& output);  // the node that follows: its output is the layer's
   void add_output(ir::Value value);
-  // What the QuantizeLinear that alone reads it writes; else, where `carries`, the integers that it stands for; else
-  // float.
-  void add_computed_output(const std::string& name, bool carries);
+  // How a value that no QuantizeLinear reads is kept.
+  enum class Kept { as_float, as_integers, plain };
+  Kept kept(const ir::LayerAttrs& attrs);
+  void add_computed_output(const std::string& name, Kept kept);
+  const ir::Value& elements() const { return local_.value(elements_); }  // the first tensor that a layer moves
   std::optional<ir::Value> quantized_output(const std::string& name);
-  bool keeps_parameters(const ir::LayerAttrs& attrs) const;
-  bool same_parameters() const;  // of all inputs
+  bool same_parameters(const MovedInputs& moved) const;
   void finish_integers(ir::LayerAttrs attrs);
+  void trace_unquantized();  // see Workspace::is_unquantized()
   void commit(ir::LayerAttrs attrs);
 
   Workspace& workspace_;
@@ -109,6 +119,7 @@ class UnitBuilder {
   ir::Graph local_;
   std::vector<std::size_t> nodes_;
   bool on_integers_ = false;
+  ir::ValueId elements_ = ir::kNoValue;
   std::vector<std::pair<std::string, std::string>> carried_;  // float values and the integers that stand for them
 };
 

@@ -12,6 +12,13 @@ const ir::Shape* Workspace::shape(const std::string& value) const {
   return info && info->has_shape ? &info->shape : nullptr;
 }
 
+ir::DType Workspace::dtype(const std::string& value) const {
+  const auto found = ids_.find(value);
+  if (found != ids_.end()) return graph_.value(found->second).dtype;
+  const TensorInfo* info = index_.info(value);
+  return info ? info->dtype : ir::DType::undefined;
+}
+
 const TensorData& Workspace::folded(std::size_t quantize_node, const Quantization& quantization) {
   const auto found = folded_.find(quantize_node);
   if (found != folded_.end()) return found->second;

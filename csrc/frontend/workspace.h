@@ -26,6 +26,7 @@ class Workspace {
 
   // What a unit inferred for the value, else what the model declares; nullptr where neither is known.
   const ir::Shape* shape(const std::string& value) const;
+  ir::DType dtype(const std::string& value) const;  // the same; undefined where neither is known
 
   // The constant that a QuantizeLinear of a float constant makes; computed once per node.
   const TensorData& folded(std::size_t quantize_node, const Quantization& quantization);
@@ -44,6 +45,10 @@ class Workspace {
   bool leaves(const std::string& value) const { return leaving_.count(value) != 0; }
   const ir::Value& value(const std::string& name) const { return graph_.value(find(name)); }
 
+  // Float values that some unit makes of plain integers alone (a Cast of a mask): no quantized tensor leads to them.
+  void mark_unquantized(const std::string& value) { unquantized_.insert(value); }
+  bool is_unquantized(const std::string& value) const { return unquantized_.count(value) != 0; }
+
   // Takes over a finished unit; `local` holds the layer's values. Nodes: the anchor first.
   void commit(ir::Layer layer, const ir::Graph& local, std::vector<std::size_t> nodes);
 
@@ -59,7 +64,7 @@ class Workspace {
   std::vector<bool> covered_;
   std::unordered_map<std::string, ir::ValueId> ids_;                        // of what is no constant
   std::unordered_map<std::string, std::vector<ir::ValueId>> constant_ids_;  // one per set of parameters
-  std::unordered_set<std::string> read_, written_, leaving_;
+  std::unordered_set<std::string> read_, written_, leaving_, unquantized_;
   std::unordered_map<std::size_t, TensorData> folded_;
   std::map<std::string, Carried> carried_;  // by the float value's name
 };

@@ -150,7 +150,7 @@ double apply(const Activation& activation, double x) {
 bool is_data_movement(const Layer& layer) {
   return layer.as<ConcatAttrs>() || layer.as<PadAttrs>() || layer.as<ReshapeAttrs>() || layer.as<TransposeAttrs>() ||
          layer.as<SliceAttrs>() || layer.as<SplitAttrs>() || layer.as<ExpandAttrs>() || layer.as<TileAttrs>() ||
-         layer.as<SpaceDepthAttrs>();
+         layer.as<GatherAttrs>() || layer.as<SpaceDepthAttrs>();
 }
 
 }  // namespace vaip::ir

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "kernels/binary_bytes.h"
+#include "kernels/broadcast.h"
 #include "kernels/layers.h"
 #include "kernels/loop_nest.h"
 #include "kernels/multiversion.h"
@@ -62,18 +63,6 @@ Combine combine_of(Op op) {
   fail(ErrorKind::internal, "an arithmetic operator that is not implemented");
 }
 
-// The shape to which all operands broadcast, and their strides in it; the output's first.
-std::vector<ir::Shape> strides_of_all(const LayerOperands& operands) {
-  std::vector<ir::Shape> strides = {operands.outputs[0].strides};
-  for (const Operand& x : operands.inputs) {
-    if (ir::broadcast(x.shape, operands.outputs[0].shape) != operands.outputs[0].shape)
-      fail(ErrorKind::invalid_model, "input ", ir::to_string(x.shape), " does not broadcast to the output ",
-           ir::to_string(operands.outputs[0].shape));
-    strides.push_back(broadcast_strides(x, operands.outputs[0].shape));
-  }
-  return strides;
-}
-
 class ByteArithmeticKernel : public Kernel {
  public:
   // Null where this is not for it.
@@ -86,7 +75,7 @@ class ByteArithmeticKernel : public Kernel {
     const Quantizer quantizer = make_quantizer(y);
     double low = 0.0, high = 0.0;
     if (!as_limits(attrs.activation, quantizer, low, high)) return nullptr;
-    const LoopNest nest(y.shape, strides_of_all(operands));
+    const LoopNest nest(y.shape, strides_in_output(operands));
     for (std::size_t o = 0; o < 3; ++o)
       if (nest.inner().strides[o] != 1) return nullptr;
     const auto op = attrs.op == Op::add   ? BinaryBytes::Op::add
@@ -117,7 +106,7 @@ class ArithmeticKernel : public Kernel {
       : combine_(combine_of(attrs.op)),
         activation_(attrs.activation),
         quantizer_(make_quantizer(operands.outputs[0])),
-        nest_(operands.outputs[0].shape, strides_of_all(operands)) {
+        nest_(operands.outputs[0].shape, strides_in_output(operands)) {
     for (const Operand& x : operands.inputs) {
       Source source;
       if (x.per_tensor() || !x.constant) {

@@ -53,13 +53,22 @@ struct Overloads {
   std::unique_ptr<Kernel> operator()(const ir::ResizeAttrs& a) const { return make_resize(a, operands); }
 };
 
+// Products: their second operand may be packed, further ones absent.
+bool has_two_operands(const ir::Layer& layer) {
+  return layer.as<ir::ConvAttrs>() || layer.as<ir::ConvTransposeAttrs>() || layer.as<ir::MatMulAttrs>() ||
+         layer.as<ir::IntegerMatMulAttrs>() || layer.as<ir::IntegerConvAttrs>();
+}
+
+std::size_t needed_inputs(const ir::Layer& layer) {
+  if (layer.as<ir::WhereAttrs>()) return 3;
+  return has_two_operands(layer) || layer.as<ir::GatherAttrs>() || layer.as<ir::ComparisonAttrs>() ? 2 : 1;
+}
+
 // What the factories may rely on.
 void check_operands(const LayerOperands& operands) {
   const ir::Layer& layer = operands.layer;
-  const bool two_inputs = layer.as<ir::ConvAttrs>() || layer.as<ir::ConvTransposeAttrs>() ||
-                          layer.as<ir::MatMulAttrs>() || layer.as<ir::IntegerMatMulAttrs>() ||
-                          layer.as<ir::IntegerConvAttrs>();
-  const std::size_t needed = two_inputs ? 2 : 1;
+  const bool two_inputs = has_two_operands(layer);
+  const std::size_t needed = needed_inputs(layer);
   const bool optional = two_inputs || layer.as<ir::NormalizationAttrs>();  // the inputs behind those
   if (operands.inputs.size() < needed || operands.outputs.empty())
     fail(ErrorKind::invalid_model, operands.inputs.size(), " inputs and ", operands.outputs.size(), " outputs; needs ",
@@ -97,7 +106,8 @@ LayoutPolicy layout_policy(const ir::Layer& layer) {
   if (layer.as<ir::ConvAttrs>() || layer.as<ir::ConvTransposeAttrs>() || layer.as<ir::IntegerConvAttrs>() ||
       layer.as<ir::PoolAttrs>() || layer.as<ir::ResizeAttrs>())
     return LayoutPolicy::channels_last;
-  if (layer.as<ir::MatMulAttrs>() || layer.as<ir::IntegerMatMulAttrs>() || layer.as<ir::ReshapeAttrs>())
+  if (layer.as<ir::MatMulAttrs>() || layer.as<ir::IntegerMatMulAttrs>() || layer.as<ir::ReshapeAttrs>() ||
+      layer.as<ir::GatherAttrs>())
     return LayoutPolicy::row_major;
   if (layer.as<ir::TransposeAttrs>()) return LayoutPolicy::writes_row_major;
   return LayoutPolicy::follows_inputs;

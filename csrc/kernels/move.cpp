@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "kernels/stored_type.h"
 
 namespace vaip::kernels {
 namespace {
@@ -25,20 +26,6 @@ void transpose_tile(const void* from, std::int64_t in_stride, void* to, std::int
   T* out = static_cast<T*>(to);
   for (std::int64_t r = 0; r < rows; ++r)
     for (std::int64_t c = 0; c < columns; ++c) out[c + r * out_stride] = in[r + c * in_stride];
-}
-
-template <typename Call>
-void with_element_type(std::size_t bytes, const Call& call) {
-  switch (bytes) {
-    case 1:
-      return call(std::uint8_t{});
-    case 2:
-      return call(std::uint16_t{});
-    case 4:
-      return call(std::uint32_t{});
-    default:
-      return call(std::uint64_t{});
-  }
 }
 
 }  // namespace
@@ -68,8 +55,8 @@ void ElementMove::move(const void* from, std::int64_t from_offset, std::int64_t 
       std::memcpy(out, in, static_cast<std::size_t>(count * bytes));
       return;
     }
-    with_element_type(element_bytes_,
-                      [&](auto element) { copy_strided<decltype(element)>(in, from_stride, out, to_stride, count); });
+    with_bits(element_bytes_,
+              [&](auto element) { copy_strided<decltype(element)>(in, from_stride, out, to_stride, count); });
     return;
   }
   double block[kBlock];
@@ -78,6 +65,25 @@ void ElementMove::move(const void* from, std::int64_t from_offset, std::int64_t 
     load_real(from_dtype_, from, from_offset + begin * from_stride, from_stride, n, from_affine_, block);
     store_real(*quantizer_, block, to, to_offset + begin * to_stride, to_stride, n);
   }
+}
+
+void ElementMove::gather(const void* from, const std::int64_t* from_offsets, void* to, std::int64_t to_offset,
+                         std::int64_t count) const {
+  with_bits(element_bytes_, [&](auto element) {
+    using T = decltype(element);
+    const T* in = static_cast<const T*>(from);
+    if (is_copy()) {
+      T* out = static_cast<T*>(to) + to_offset;
+      for (std::int64_t i = 0; i < count; ++i) out[i] = in[from_offsets[i]];
+      return;
+    }
+    T block[kBlock];
+    for (std::int64_t begin = 0; begin < count; begin += kBlock) {
+      const std::int64_t n = std::min(kBlock, count - begin);
+      for (std::int64_t i = 0; i < n; ++i) block[i] = in[from_offsets[begin + i]];
+      move(block, 0, 1, to, to_offset + begin, 1, n);
+    }
+  });
 }
 
 StridedMove::StridedMove(const ElementMove& element, const ir::Shape& dims, const End& from, const End& to)
@@ -127,7 +133,7 @@ void StridedMove::run_tiled(const void* from, void* to) const {
       auto* out = static_cast<std::byte*>(to) +
                   (to_offset_ + at[0] + index * rest.inner().strides[0] + row * read.strides[0]) * bytes;
       const std::int64_t rows = std::min(kTile, read.size - row);
-      with_element_type(element_.element_bytes(), [&](auto element) {
+      with_bits(element_.element_bytes(), [&](auto element) {
         for (std::int64_t column = 0; column < write.size; column += kTile)
           transpose_tile<decltype(element)>(in + column * write.strides[1] * bytes, write.strides[1],
                                             out + column * bytes, read.strides[0], rows,

@@ -1,6 +1,6 @@
 // Moving elements between two strided tensors: the one engine under Concat, Slice, Split, Pad, Transpose, Reshape,
-// nearest Resize and the executor's reorders. Elements are copied as they are when both ends have the same type and
-// quantization, else requantized.
+// Expand, Tile, Gather, nearest Resize and the executor's reorders. Elements are copied as they are when both ends have
+// the same type and quantization, else requantized.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +23,9 @@ class ElementMove {
   // Offsets and strides in elements; any count.
   void move(const void* from, std::int64_t from_offset, std::int64_t from_stride, void* to, std::int64_t to_offset,
             std::int64_t to_stride, std::int64_t count) const;
+  // The elements at the given places, next to each other.
+  void gather(const void* from, const std::int64_t* from_offsets, void* to, std::int64_t to_offset,
+              std::int64_t count) const;
 
  private:
   ir::DType from_dtype_;

@@ -175,6 +175,47 @@ std::unique_ptr<Kernel> make_pad(const ir::PadAttrs& attrs, const LayerOperands&
   return kernel;
 }
 
+std::unique_ptr<Kernel> make_expand(const LayerOperands& operands) {
+  const Operand &x = operands.inputs[0], &y = operands.outputs[0];
+  auto kernel = std::make_unique<MoveKernel>();
+  kernel->add(0, 0, {ElementMove(x, y), y.shape, {0, broadcast_strides(x, y.shape)}, {0, y.strides}});
+  return kernel;
+}
+
+std::unique_ptr<Kernel> make_tile(const ir::TileAttrs& attrs, const LayerOperands& operands) {
+  const Operand &x = operands.inputs[0], &y = operands.outputs[0];
+  // Every dimension in two: the copies, and the input's elements in each.
+  ir::Shape box, from, to;
+  for (std::size_t d = 0; d < x.shape.size(); ++d) {
+    box.insert(box.end(), {attrs.repeats[d], x.shape[d]});
+    from.insert(from.end(), {0, x.strides[d]});
+    to.insert(to.end(), {x.shape[d] * y.strides[d], y.strides[d]});
+  }
+  auto kernel = std::make_unique<MoveKernel>();
+  kernel->add(0, 0, {ElementMove(x, y), box, {0, from}, {0, to}});
+  return kernel;
+}
+
+std::unique_ptr<Kernel> make_space_depth(const ir::SpaceDepthAttrs& attrs, const LayerOperands& operands) {
+  const Operand &x = operands.inputs[0], &y = operands.outputs[0];
+  const bool to_depth = attrs.op == ir::SpaceDepthAttrs::Op::space_to_depth;
+  const Operand &deep = to_depth ? y : x, &wide = to_depth ? x : y;
+  const std::int64_t block = attrs.block, channels = wide.shape[1];
+  // Both ends seen as [image, channel, row, row in the block, column, column in the block].
+  const ir::Shape box = {wide.shape[0], channels, deep.shape[2], block, deep.shape[3], block};
+  const bool position_is_slower = to_depth || attrs.order == ir::SpaceDepthAttrs::Order::dcr;
+  const std::int64_t per_position = position_is_slower ? channels : 1,
+                     per_channel = position_is_slower ? 1 : block * block;
+  const ir::Shape in_deep = {deep.strides[0], per_channel * deep.strides[1],
+                             deep.strides[2], block * per_position * deep.strides[1],
+                             deep.strides[3], per_position * deep.strides[1]};
+  const ir::Shape in_wide = {wide.strides[0], wide.strides[1],         block * wide.strides[2],
+                             wide.strides[2], block * wide.strides[3], wide.strides[3]};
+  auto kernel = std::make_unique<MoveKernel>();
+  kernel->add(0, 0, {ElementMove(x, y), box, {0, to_depth ? in_wide : in_deep}, {0, to_depth ? in_deep : in_wide}});
+  return kernel;
+}
+
 std::unique_ptr<Kernel> make_reorder(const Operand& from, const Operand& to) {
   auto kernel = std::make_unique<MoveKernel>();
   kernel->add(0, 0, {ElementMove(from, to), to.shape, {0, from.strides}, {0, to.strides}});

@@ -41,20 +41,22 @@ Match find_match(const frontend::OnnxGraph& graph, const frontend::Unit& unit, c
 }
 
 // The element types of a layer's activations. A float tensor beside quantized ones is the edge of a Quantize or
-// Dequantize.
+// Dequantize; plain integers beside them are indices or a mask.
 std::vector<std::string> activation_types(const ir::Graph& layers, const ir::Layer& layer) {
-  std::vector<std::string> quantized, all;
+  std::vector<std::string> quantized, integers, all;
   const auto add = [&](ir::ValueId id) {
     if (id == ir::kNoValue) return;
     const ir::Value& value = layers.value(id);
     if (value.constant) return;
     const std::string type(ir::name(value.dtype));
     all.push_back(type);
-    if (value.quant || ir::is_integer(value.dtype)) quantized.push_back(type);
+    if (value.quant) quantized.push_back(type);
+    if (ir::is_integer(value.dtype)) integers.push_back(type);
   };
   for (const ir::ValueId id : layer.inputs) add(id);
   for (const ir::ValueId id : layer.outputs) add(id);
-  return quantized.empty() ? all : quantized;
+  if (!quantized.empty()) return quantized;
+  return integers.empty() ? all : integers;
 }
 
 std::string layout_of(const ir::Layer& layer) {

@@ -44,11 +44,28 @@ std::vector<std::vector<std::size_t>> successors_of(const OnnxGraph& graph) {
   return successors;
 }
 
+// Layers on integers or booleans that stand for themselves, with no quantized tensor: masks, indices, sizes. The
+// products of dynamic quantization, whose parameters are tensors of their own, are not meant.
+bool is_plain(const ir::Graph& graph, const ir::Layer& layer) {
+  if (layer.as<ir::DynamicQuantizeAttrs>() || layer.as<ir::IntegerMatMulAttrs>() || layer.as<ir::IntegerConvAttrs>())
+    return false;
+  bool integers = false;
+  for (const std::vector<ir::ValueId>* values : {&layer.inputs, &layer.outputs}) {
+    for (const ir::ValueId id : *values) {
+      if (id == ir::kNoValue) continue;
+      const ir::Value& value = graph.value(id);
+      if (value.quant) return false;
+      integers = integers || (!value.constant && value.dtype != ir::DType::f32);
+    }
+  }
+  return integers;
+}
+
 // Compute layers are what an NPU is for; conversions and rearrangements come along where they lie between.
-bool is_compute(const ir::Layer& layer) {
-  return layer.as<ir::QuantizeAttrs>() == nullptr && layer.as<ir::DequantizeAttrs>() == nullptr &&
-         layer.as<ir::RequantizeAttrs>() == nullptr && layer.as<ir::DynamicQuantizeAttrs>() == nullptr &&
-         !ir::is_data_movement(layer);
+bool is_compute(const ir::Graph& graph, const ir::Layer& layer) {
+  return !is_plain(graph, layer) && layer.as<ir::QuantizeAttrs>() == nullptr &&
+         layer.as<ir::DequantizeAttrs>() == nullptr && layer.as<ir::RequantizeAttrs>() == nullptr &&
+         layer.as<ir::DynamicQuantizeAttrs>() == nullptr && !ir::is_data_movement(layer);
 }
 
 // nullopt where a shape is dynamic or unknown.
@@ -185,10 +202,54 @@ class Partitioner {
 
   bool is_claimed(std::size_t unit) const { return problem_.group_of[recognition_.units[unit].nodes.front()] != kNone; }
 
+  // Masks and indices come along with the layers that use or make them. Where none does, they are the host's business.
+  void reject_lone_plain_layers() {
+    const std::vector<Unit>& units = recognition_.units;
+    const std::vector<std::vector<std::size_t>> neighbours = claimed_neighbours();
+    std::vector<bool> reached(units.size(), false);
+    std::vector<std::size_t> pending;
+    const auto reach = [&](std::size_t unit) {
+      if (!reached[unit]) pending.push_back(unit);
+      reached[unit] = true;
+    };
+    for (std::size_t u = 0; u < units.size(); ++u) {
+      if (is_claimed(u) && !is_plain(recognition_.graph, units[u].layer)) reach(u);
+    }
+    while (!pending.empty()) {
+      const std::size_t from = pending.back();
+      pending.pop_back();
+      for (const std::size_t u : neighbours[from]) reach(u);
+    }
+    for (std::size_t u = 0; u < units.size(); ++u) {
+      if (is_claimed(u) && !reached[u])
+        reject_nodes_of(u, "works on plain integers only, and no claimed layer makes its inputs or reads its outputs");
+    }
+  }
+
+  // Per unit: the claimed ones that make its inputs or read its outputs.
+  std::vector<std::vector<std::size_t>> claimed_neighbours() const {
+    const std::vector<Unit>& units = recognition_.units;
+    std::vector<std::vector<std::size_t>> neighbours(units.size());
+    std::vector<std::size_t> maker(recognition_.graph.values.size(), kNone);
+    for (std::size_t u = 0; u < units.size(); ++u) {
+      if (!is_claimed(u)) continue;
+      for (const ir::ValueId id : units[u].layer.inputs) {
+        if (id == ir::kNoValue || maker[static_cast<std::size_t>(id)] == kNone) continue;
+        neighbours[u].push_back(maker[static_cast<std::size_t>(id)]);
+        neighbours[maker[static_cast<std::size_t>(id)]].push_back(u);
+      }
+      for (const ir::ValueId id : units[u].layer.outputs) {
+        if (id != ir::kNoValue) maker[static_cast<std::size_t>(id)] = u;
+      }
+    }
+    return neighbours;
+  }
+
   // Without a dropped cluster others may have to be drawn differently: cluster again until none is dropped.
   void cluster_until_stable() {
     for (bool dropped = true; dropped;) {
       dropped = false;
+      reject_lone_plain_layers();
       const Clustering clustering = cluster(problem_);
       for (std::size_t u = 0; u < group_of_unit_.size(); ++u) {
         const std::size_t group = group_of_unit_[u];
@@ -215,7 +276,7 @@ class Partitioner {
       const ir::Layer& layer = recognition_.units[u].layer;
       Candidate& candidate = out[clustering.cluster_of[group_of_unit_[u]]];
       candidate.units.push_back(u);
-      candidate.compute_layers += is_compute(layer) ? 1 : 0;
+      candidate.compute_layers += is_compute(recognition_.graph, layer) ? 1 : 0;
       const auto macs = known_macs(recognition_.graph, layer);
       candidate.macs += macs.value_or(0);
       candidate.dynamic = candidate.dynamic || !macs;

@@ -75,17 +75,18 @@ struct Tensor {
 };
 
 inline double type_lowest(DType dtype) {
-  return dtype == DType::u8 || dtype == DType::u16 ? 0.0
-         : dtype == DType::s8                      ? -128.0
-         : dtype == DType::s16                     ? -32768.0
-                                                   : -2147483648.0;
+  return dtype == DType::u8 || dtype == DType::u16 || dtype == DType::boolean ? 0.0
+         : dtype == DType::s8                                                 ? -128.0
+         : dtype == DType::s16                                                ? -32768.0
+                                                                              : -2147483648.0;
 }
 inline double type_highest(DType dtype) {
-  return dtype == DType::u8    ? 255.0
-         : dtype == DType::s8  ? 127.0
-         : dtype == DType::u16 ? 65535.0
-         : dtype == DType::s16 ? 32767.0
-                               : 2147483647.0;
+  return dtype == DType::boolean ? 1.0
+         : dtype == DType::u8    ? 255.0
+         : dtype == DType::s8    ? 127.0
+         : dtype == DType::u16   ? 65535.0
+         : dtype == DType::s16   ? 32767.0
+                                 : 2147483647.0;
 }
 
 inline Tensor describe(DType dtype, const Shape& shape) {
@@ -138,8 +139,18 @@ void with_type(DType dtype, const Call& call) {
       return call(std::int16_t{});
     case DType::s32:
       return call(std::int32_t{});
+    case DType::u32:
+      return call(std::uint32_t{});
+    case DType::s64:
+      return call(std::int64_t{});
+    case DType::u64:
+      return call(std::uint64_t{});
+    case DType::boolean:
+      return call(std::uint8_t{});
     case DType::f32:
       return call(float{});
+    case DType::f64:
+      return call(double{});
     default:
       std::abort();
   }

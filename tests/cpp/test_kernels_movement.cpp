@@ -261,6 +261,68 @@ TEST(movement_errors_name_the_layer) {
   CHECK_THROWS(run_layer(layer_of(ir::ReshapeAttrs{}), {&x}, {&y}), "different numbers of elements");
 }
 
+TEST(expand_and_tile_repeat) {
+  Random random(11);
+  for (int i = 0; i < 200; ++i) {
+    const auto rank = static_cast<std::size_t>(between(random, 1, 4));
+    Tensor x = describe(DType::u8, random_shape(random, rank, 6)), y = describe(DType::u8, x.value.shape);
+    describe_ends(i % kVariants, x, y);
+    const bool tiles = i % 2 == 0;
+    ir::TileAttrs tile;
+    for (std::size_t d = 0; d < rank; ++d) {
+      if (!tiles && random() % 2 == 0) x.value.shape[d] = 1;
+      tile.repeats.push_back(between(random, 1, 3));
+      if (tiles) y.value.shape[d] = x.value.shape[d] * tile.repeats[d];
+    }
+    const std::size_t more = tiles ? 0 : random() % 2;
+    y.value.shape.insert(y.value.shape.begin(), more, 3);
+    randomise(x, random);
+    randomise_layouts(random, {&x, &y});
+    run_layer(tiles ? layer_of(tile) : layer_of(ir::ExpandAttrs{y.value.shape}), {&x}, {&y});
+    expect_real(
+        y,
+        [&](const Index& at) {
+          Index from;
+          for (std::size_t d = 0; d < rank; ++d) from.push_back(at[d + more] % x.value.shape[d]);
+          return x.real(from);
+        },
+        tiles ? "tile" : "expand");
+  }
+}
+
+TEST(depth_and_space) {
+  using Attrs = ir::SpaceDepthAttrs;
+  Random random(12);
+  for (int i = 0; i < 120; ++i) {
+    const std::int64_t block = between(random, 1, 4), channels = between(random, 1, 5);
+    const Shape narrow = {between(random, 1, 2), channels * block * block, between(random, 1, 4),
+                          between(random, 1, 4)};
+    const Shape wide = {narrow[0], channels, narrow[2] * block, narrow[3] * block};
+    Attrs attrs;
+    attrs.op = i % 3 == 0 ? Attrs::Op::space_to_depth : Attrs::Op::depth_to_space;
+    attrs.order = i % 3 == 1 ? Attrs::Order::crd : Attrs::Order::dcr;
+    attrs.block = block;
+    const bool to_depth = attrs.op == Attrs::Op::space_to_depth;
+    Tensor x = describe(DType::u8, to_depth ? wide : narrow), y = describe(DType::u8, to_depth ? narrow : wide);
+    describe_ends(i % kVariants, x, y);
+    randomise(x, random);
+    randomise_layouts(random, {&x, &y});
+    run_layer(layer_of(attrs), {&x}, {&y});
+    // ONNX: a reshape, a transposition, a reshape; written out for one element.
+    const auto in_depth = [&](const Index& at) {
+      const std::int64_t row = at[2] % block, column = at[3] % block;
+      const std::int64_t channel = attrs.order == Attrs::Order::crd ? at[1] * block * block + row * block + column
+                                                                    : (row * block + column) * channels + at[1];
+      return Index{at[0], channel, at[2] / block, at[3] / block};
+    };
+    const auto in_space = [&](const Index& at) {
+      const std::int64_t position = at[1] / channels;
+      return Index{at[0], at[1] % channels, at[2] * block + position / block, at[3] * block + position % block};
+    };
+    expect_real(y, [&](const Index& at) { return x.real(to_depth ? in_space(at) : in_depth(at)); }, "depth and space");
+  }
+}
+
 }  // namespace
 
 VAIP_TEST_MAIN()

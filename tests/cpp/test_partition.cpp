@@ -41,7 +41,8 @@ bool says(const std::string& text, const std::string& part) {
 TEST(five_thousand_units_are_partitioned_within_a_second) {
   frontend::OnnxGraph graph;
   frontend::Recognition recognition;
-  const ir::ValueId value = recognition.graph.add_value({"v", ir::DType::u8, {1, 4, 2, 2}, std::nullopt, std::nullopt});
+  const ir::QuantParams params{{0.5F}, {128}};
+  const ir::ValueId value = recognition.graph.add_value({"v", ir::DType::u8, {1, 4, 2, 2}, params, std::nullopt});
   for (std::size_t i = 0; i < 10000; ++i) {
     frontend::Node node;
     node.op_type = i % 2 == 0 ? "Relu" : "Other";
@@ -182,6 +183,19 @@ TEST(the_float_edge_of_a_conversion_does_not_count_as_activation) {
   CHECK_EQ(clusters_of(net.partition(config)), "");
 }
 
+TEST(indices_do_not_count_as_activations) {
+  Net net;
+  net.layer("Gather", {net.conv({"x"}), "indices"}, ir::GatherAttrs{});
+  for (ir::Value& value : net.recognition.graph.values) {
+    if (value.name != "indices") continue;
+    value.dtype = ir::DType::s64;
+    value.quant.reset();
+  }
+  Config config;
+  config.dtypes = {"uint8"};
+  CHECK_EQ(clusters_of(net.partition(config)), "0 1");
+}
+
 TEST(include_and_exclude) {
   Net net;
   net.relu(net.conv({net.conv({"x"})}));
@@ -242,6 +256,36 @@ TEST(small_clusters) {
   out = net.partition(config);
   CHECK_EQ(reason_of(out, 1),
            "its cluster is smaller (multiply-accumulates: 256) than my.json: /vaip/minimum_macs = 1000");
+}
+
+TEST(plain_layers_follow_claimed_ones) {
+  const auto logical_not = [](Net& net, const std::string& input) {
+    return net.layer("Not", {input}, ir::LogicAttrs{ir::LogicAttrs::Op::logical_not}, ir::DType::boolean);
+  };
+  Net net;  // 0 1 feed the Where, 5 is fed by it; 6 7 are the host's own
+  std::string mask = logical_not(net, logical_not(net, "mask"));
+  const std::string x = net.conv({"x"});
+  const std::string y = net.layer("Where", {mask, x, x}, ir::WhereAttrs{});
+  const std::string large =
+      net.layer("Greater", {y, x}, ir::ComparisonAttrs{ir::ComparisonAttrs::Op::greater}, ir::DType::boolean);
+  logical_not(net, large);
+  net.other("Custom", {logical_not(net, logical_not(net, "mask"))});
+  Partition out = net.partition();
+  CHECK_EQ(clusters_of(out), "0 1 2 3 4 5");
+  says(reason_of(out, 6), "works on plain integers only, and no claimed layer makes its inputs or reads its outputs");
+  says(reason_of(out, 7), "works on plain integers only");
+
+  Config config;  // what they follow is not claimed: neither are they
+  config.exclude.op_types = {"Conv", "Where", "Greater"};
+  CHECK_EQ(clusters_of(net.partition(config)), "");
+  config.exclude.op_types = {"Where"};
+  CHECK_EQ(clusters_of(net.partition(config)), "2 | 4 5");
+
+  Net moved;  // beside conversions and data movement alone they are no reason to go
+  const std::string condition = logical_not(moved, "mask");
+  moved.layer("Concat", {condition}, ir::ConcatAttrs{}, ir::DType::boolean);
+  moved.layer("Gather", {"table", condition}, ir::GatherAttrs{});
+  says(reason_of(moved.partition(), 0), "only conversions and data movement here");
 }
 
 TEST(macs_count_where_shapes_are_known) {

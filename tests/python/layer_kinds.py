@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from models import QDQ_NAMES, ZERO_POINTS, Edge, ModelBuilder, Style
+from index_kinds import INDEX_KINDS, INDEX_MOVEMENT
+from models import QDQ_NAMES, ZERO_POINTS, Edge, ModelBuilder, PlainEdge, Style
 
 Draw = Callable[..., Any]
 
@@ -45,12 +46,13 @@ def draw_style(
     float_edges: bool | None = None,
     opsets: tuple[int, ...] = OPSETS,
     domains: tuple[str, ...] = DOMAINS,
+    dtypes: tuple[str, ...] = ("uint8", "int8"),
 ) -> Style:
     return Style(
         opset=draw(st.sampled_from(opsets)),
         qdq_domain=draw(st.sampled_from(domains)),
         power_of_two=power_of_two,
-        dtype=draw(st.sampled_from(("uint8", "int8"))),
+        dtype=draw(st.sampled_from(dtypes)),
         zero_point=draw(st.sampled_from(ZERO_POINTS)),
         float_edges=draw(st.booleans()) if float_edges is None else float_edges,
     )
@@ -480,25 +482,26 @@ def requantize(draw: Draw, b: ModelBuilder) -> list[Edge]:
     return [b.q(x, b.calibrate(x, other, draw(st.sampled_from(ZERO_POINTS))))]
 
 
-KINDS: dict[str, Callable[[Draw, ModelBuilder], list[Edge]]] = {
+KINDS: dict[str, Callable[[Draw, ModelBuilder], list[Any]]] = {
     f.__name__.rstrip("_"): f
     for f in (
         conv, conv_transpose, depthwise_conv, pointwise_conv, gemm, matmul, matmul_of_activations, arithmetic,
         same_input_twice, sum_of_many, concat, max_pool, average_pool, global_pool, reduce_mean, reduce, layer_norm,
         instance_norm, group_norm, batch_norm, lp_norm, pad, reshape, slice_, split, resize, unary, swish, softmax,
         requantize,
+        *INDEX_KINDS,
     )
 }  # fmt: skip
 
 # Kinds without arithmetic: by themselves not worth a transfer to the device, so VitisAIEP leaves them to the CPU.
-MOVEMENT = {"concat", "pad", "reshape", "slice", "split", "requantize"}
+MOVEMENT = {"concat", "pad", "reshape", "slice", "split", "requantize", *INDEX_MOVEMENT}
 
 
-def draw_layer(draw: Draw, b: ModelBuilder, kind: str) -> list[Edge]:
+def draw_layer(draw: Draw, b: ModelBuilder, kind: str) -> list[Edge | PlainEdge]:
     """A layer of the kind, as the model's outputs; behind one that only moves elements comes one that computes."""
     edges = KINDS[kind](draw, b)
     if kind in MOVEMENT:
         edges += [b.finish(b.dq(edge), "LeakyRelu") for edge in edges]
     for edge in edges:
-        b.output(edge)
+        b.plain_output(edge) if isinstance(edge, PlainEdge) else b.output(edge)
     return edges

@@ -45,6 +45,18 @@ class Edge:
     shape: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class PlainEdge:
+    """A tensor of integers or booleans that a model returns as they are."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
+def scale_of(edge: Edge | PlainEdge) -> float | None:
+    return edge.quant.scale if isinstance(edge, Edge) else None
+
+
 @dataclass
 class Style:
     """What all layers of a model share, and the defaults of what they may vary."""
@@ -164,6 +176,15 @@ class ModelBuilder:
         return Edge(self.op(op, [name, scale, zero], domain=self.style.qdq_domain), quant, shape)
 
     # ---- edges of the graph ----
+    def plain_input(self, values: np.ndarray) -> str:
+        """An input of integers or booleans that stand for themselves (masks, indices)."""
+        name = self.name("input")
+        declared: list[Any] = ["batch", *values.shape[1:]] if self.style.dynamic_batch else list(values.shape)
+        elem_type = helper.np_dtype_to_tensor_dtype(values.dtype)
+        self.inputs.append(helper.make_tensor_value_info(name, elem_type, declared))
+        self.samples[name] = values
+        return name
+
     def input(self, shape: Sequence[int], quant: Quant | None = None) -> Edge:
         quant = quant or self.quant_for(-float(self.rng.uniform(0.5, 4)), float(self.rng.uniform(0.5, 4)))
         name = self.name("input")
@@ -187,6 +208,9 @@ class ModelBuilder:
 
     def float_output(self, name: str) -> None:
         self._declare(name, TensorProto.FLOAT, self.sample(name).shape)
+
+    def plain_output(self, edge: PlainEdge) -> None:
+        self._declare(edge.name, helper.np_dtype_to_tensor_dtype(self.sample(edge.name).dtype), edge.shape)
 
     def _declare(self, name: str, elem_type: int, shape: tuple[int, ...]) -> None:
         declared: list[Any] = ["batch", *shape[1:]] if self.style.dynamic_batch else list(shape)
@@ -393,6 +417,13 @@ class ModelBuilder:
         self, x: Edge, starts: Sequence[int], ends: Sequence[int], axes: Sequence[int], steps: Sequence[int]
     ) -> str:
         return self.op("Slice", [self.dq(x), *(self.constant(v, "int64") for v in (starts, ends, axes, steps))])
+
+    def plain(self, name: str) -> PlainEdge:
+        return PlainEdge(name, self.sample(name).shape)
+
+    def top_k(self, x: Edge, k: int, axis: int, *, largest: bool) -> list[str]:
+        inputs = [self.dq(x), self.constant([k], "int64")]
+        return self.node("TopK", inputs, outputs=2, axis=axis, largest=int(largest))
 
     def split(self, x: Edge, axis: int, sizes: Sequence[int]) -> list[str]:
         if self.style.opset >= 13:

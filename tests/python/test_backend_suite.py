@@ -30,13 +30,14 @@ with warnings.catch_warnings():
 
 
 OPERATORS = (
-    "Add", "AveragePool", "Clip", "Concat", "Conv", "Flatten", "Gemm", "GlobalAveragePool", "HardSigmoid", "HardSwish",
-    "Identity", "LeakyRelu", "MatMul", "MaxPool", "Mul", "PRelu", "Pad", "ReduceMean", "Relu", "Reshape", "Resize",
-    "Sigmoid", "Slice", "Softmax", "Split", "Squeeze", "Sub", "Sum", "Tanh", "Transpose", "Unsqueeze",
-    "Celu", "Cos", "Selu", "Sin", "Softsign", "ThresholdedRelu", "ConvTranspose", "BatchNormalization",
-    "GroupNormalization", "InstanceNormalization", "LayerNormalization", "LpNormalization", "RMSNormalization",
-    "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSum",
-    "ReduceSumSquare",
+    "Add", "ArgMax", "ArgMin", "AveragePool", "BatchNormalization", "Celu", "Clip", "Concat", "Conv", "ConvTranspose",
+    "Cos", "DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Gemm", "GlobalAveragePool",
+    "Greater", "GreaterOrEqual", "GroupNormalization", "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization",
+    "LayerNormalization", "LeakyRelu", "Less", "LessOrEqual", "LpNormalization", "MatMul", "MaxPool", "Mul", "PRelu",
+    "Pad", "RMSNormalization", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceMax", "ReduceMean", "ReduceMin",
+    "ReduceProd", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Resize", "Selu", "Sigmoid", "Sin", "Slice",
+    "Softmax", "Softsign", "SpaceToDepth", "Split", "Squeeze", "Sub", "Sum", "Tanh", "ThresholdedRelu", "Tile", "TopK",
+    "Transpose", "Unsqueeze", "Where",
 )  # fmt: skip
 
 
@@ -171,10 +172,13 @@ def in_qdq_form(case: Any) -> ModelBuilder | None:
         return None
     data = {i.name: as_value(v) for i, v in zip(graph.input, case.data_sets[0][0], strict=False)}
     results = [as_value(v) for v in case.data_sets[0][1]]
-    if any(getattr(r, "dtype", None) != np.float32 or r.size == 0 or not np.isfinite(r).all() for r in results):
+    if not all(isinstance(r, np.ndarray) and r.size > 0 for r in results):
+        return None
+    if any(r.dtype not in (np.float32, np.int64, np.bool_) or not np.isfinite(r).all() for r in results):
         return None
     builder = ModelBuilder(Style(opset=opset))
     inputs = []
+    computed = False
     for position, name in enumerate(node.input):
         value = data.get(name)
         if value is None:
@@ -192,11 +196,18 @@ def in_qdq_form(case: Any) -> ModelBuilder | None:
             else:
                 edge = builder.input(value.shape, quant)
                 builder.samples[edge.name] = ints
+                computed = True
             inputs.append(builder.dq(edge))
+    if not computed:  # a node of integers, for example
+        return None
     attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
     # LayerNormalization's statistics have no place in a quantized model.
     count = 1 if node.op_type == "LayerNormalization" else len(results)
-    for result in builder.node(node.op_type, inputs, outputs=count, **attributes):
+    outputs = builder.node(node.op_type, inputs, outputs=count, **attributes)
+    for result, example in zip(outputs, results, strict=False):
+        if example.dtype != np.float32:
+            builder.plain_output(builder.plain(result))
+            continue
         edge = builder.q(result)
         builder.output(edge)
         builder.output(builder.finish(builder.dq(edge), "LeakyRelu"))  # so that there is something to compute

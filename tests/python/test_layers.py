@@ -11,8 +11,9 @@ import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from index_kinds import INDEX_KINDS
 from layer_kinds import KINDS, draw_layer, draw_style, examples
-from models import Edge, ModelBuilder, Quant, Style, expose_quantized
+from models import Edge, ModelBuilder, PlainEdge, Quant, Style, expose_quantized, scale_of
 from oracle import evaluate
 from sessions import Tally, claimed_nodes, cpu_session, run, vaip_session
 
@@ -23,7 +24,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def cpu_opinion(
-    model: onnx.ModelProto, feeds: Arrays, edges: list[Edge], expected: Arrays
+    model: onnx.ModelProto, feeds: Arrays, edges: list[Edge | PlainEdge], expected: Arrays
 ) -> tuple[list[np.ndarray], Arrays]:
     """The CPU EP's outputs, and what the oracle makes of the quantized values that the CPU EP found on the way to them.
 
@@ -38,7 +39,7 @@ def cpu_opinion(
     return outputs, evaluate(model, feeds, interior)
 
 
-def check_layers(kind: str, scales: str, count: int) -> None:
+def check_layers(kind: str, scales: str, count: int, **style: Any) -> None:
     """Equal where scales are powers of two; else 99.99 % equal and a step at most. A step at most from the CPU EP."""
     tally = Tally()
     exact = scales == "power_of_two"
@@ -47,21 +48,23 @@ def check_layers(kind: str, scales: str, count: int) -> None:
     @given(st.data())
     def check(data: st.DataObject) -> None:
         draw = data.draw
-        builder = ModelBuilder(draw_style(draw, power_of_two=exact), seed=draw(st.integers(0, 2**16)))
+        builder = ModelBuilder(draw_style(draw, power_of_two=exact, **style), seed=draw(st.integers(0, 2**16)))
         edges = draw_layer(draw, builder, kind)
         model, feeds = builder.build(), builder.feeds()
         expected = evaluate(model, feeds)
-        # onnxruntime's optimizer merges adjacent pairs of Q and DQ into one pair of other parameters.
-        session = vaip_session(model, optimize=kind != "requantize" and draw(st.booleans()))
+        # onnxruntime's optimizer merges adjacent pairs of Q and DQ into one pair of other parameters, also where an
+        # Expand between them that repeats nothing has been removed.
+        session = vaip_session(model, optimize=kind not in ("requantize", "expand") and draw(st.booleans()))
         assert claimed_nodes(session)
         second, judged = cpu_opinion(model, feeds, edges, expected)
         for output, edge, got, cpu in zip(model.graph.output, edges, run(session, feeds), second, strict=True):
-            tally.add(expected[output.name], got, kind, equal=exact, scale=edge.quant.scale)
+            scale = scale_of(edge)
+            tally.add(expected[output.name], got, kind, equal=exact or scale is None, scale=scale)
             where = f"{kind}, against the CPU EP"
             on_its_own = judged[output.name]
-            Tally().add(on_its_own, cpu, f"{where}: itself", equal=False, scale=edge.quant.scale)
+            Tally().add(on_its_own, cpu, f"{where}: itself", equal=False, scale=scale)
             same = on_its_own == expected[output.name]
-            Tally().add(cpu[same], got[same], where, equal=False, scale=edge.quant.scale)
+            Tally().add(cpu[same], got[same], where, equal=False, scale=scale)
 
     check()
     tally.check()
@@ -71,6 +74,12 @@ def check_layers(kind: str, scales: str, count: int) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_layer(kind: str, scales: str) -> None:
     check_layers(kind, scales, 25)
+
+
+@SCALES
+@pytest.mark.parametrize("kind", [f.__name__ for f in INDEX_KINDS])
+def test_layer_of_16_bits(kind: str, scales: str) -> None:
+    check_layers(kind, scales, 12, dtypes=("uint16", "int16"), domains=("com.microsoft",))
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from . import elementwise, linear, movement, normalization, pooling, qlinear
+from . import elementwise, indexing, linear, movement, normalization, pooling, qlinear
 from .node import Node, window
 from .quant import Array, Reals, Tensor, dequantize, from_real, quantize
 
@@ -22,9 +22,10 @@ _QUANTIZE = ("QuantizeLinear", "ExtendedQuantizeLinear", "VitisQuantizeLinear")
 _DEQUANTIZE = ("DequantizeLinear", "ExtendedDequantizeLinear", "VitisDequantizeLinear")
 
 # Operators that take integer tensors as well: the result is of integers with the same meaning.
-_MOVES = {
-    "Concat", "Flatten", "Identity", "MaxPool", "Pad", "ReduceMax", "ReduceMin", "Reshape", "Resize", "Slice", "Split",
-    "Squeeze", "Transpose", "Unsqueeze",
+_ON_INTEGERS = {
+    "Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Identity", "MaxPool", "Pad",
+    "ReduceMax", "ReduceMin", "Reshape", "Resize", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose",
+    "Unsqueeze",
 }  # fmt: skip
 # Operators that may end a layer between the anchor and Q.
 _ACTIVATIONS = {*elementwise.UNARY, "Clip"} - {"Identity", "Floor", "Ceil", "Round", "Sign"}
@@ -62,7 +63,7 @@ def evaluate(
             continue
         results = _compute(node)
         first = node.optional(0)
-        if proto.op_type in _MOVES and first is not None and first.array.dtype != np.float32:
+        if proto.op_type in _ON_INTEGERS and first is not None and first.array.dtype != np.float32:
             results = [Tensor(np.asarray(result).astype(first.array.dtype)) for result in results]
         is_anchor = any(t is not None and t.from_integers for t in node.inputs)
         is_activation = proto.op_type in _ACTIVATIONS and proto.input[0] in in_layer
@@ -124,9 +125,18 @@ def _compute(node: Node) -> list[Reals | Tensor]:
         return [_reduce(node)]
     if op in qlinear.OPERATORS:
         return [qlinear.OPERATORS[op](node)]
+    if op in indexing.COMPARE:
+        return [Tensor(indexing.COMPARE[op](*_comparable(node)))]
+    if op in indexing.LOGIC:
+        return [Tensor(indexing.LOGIC[op](*(node.plain(i) for i in range(len(node.inputs)))))]
     if op in _OPERATORS:
         result = _OPERATORS[op](node)
-        return result if isinstance(result, list) else [result]
+        results = result if isinstance(result, list) else [result]
+        dtype = node.elements().array.dtype if op in _MOVES else np.dtype(np.float32)
+        if dtype.kind == "f":
+            return results
+        # Plain integers and booleans stay what they are.
+        return [r if isinstance(r, Tensor) else Tensor(r.astype(dtype)) for r in results]
     raise NotImplementedError(f"the oracle has no {op} (node {node.proto.name!r})")
 
 
@@ -259,9 +269,50 @@ def _conv_transpose(node: Node) -> Reals:
         group=node.attr("group", 1),
         output_padding=node.attr("output_padding", [0] * rank),
         output_shape=node.attr("output_shape"),
-        **_window(node, rank),
+        **window(node, rank),
     )
 
+
+def _comparable(node: Node) -> list[Array]:
+    """Both inputs as they are where they are plain, else as exact real numbers."""
+    plain = all(t is not None and t.array.dtype.kind in "iub" for t in node.inputs)
+    return [node.plain(i) if plain else node.real(i) for i in range(2)]
+
+
+def _cast(node: Node) -> Tensor:
+    to = helper.tensor_dtype_to_np_dtype(node.attr("to"))
+    return Tensor(node.elements().array.astype(to))
+
+
+def _arg(node: Node) -> Tensor:
+    return Tensor(
+        indexing.arg(
+            node.real(0),
+            node.attr("axis", 0),
+            largest=node.proto.op_type == "ArgMax",
+            keepdims=bool(node.attr("keepdims", 1)),
+            last=bool(node.attr("select_last_index", 0)),
+        )
+    )
+
+
+def _top_k(node: Node) -> list[Reals | Tensor]:
+    (k,) = node.integers(1, "k")
+    values, indices = indexing.top_k(node.real(0), k, node.attr("axis", -1), largest=bool(node.attr("largest", 1)))
+    return [values, Tensor(indices)]
+
+
+def _cumulative_sum(node: Node) -> Reals:
+    (axis,) = node.integers(1, "axis")
+    flags = {name: bool(node.attr(name, 0)) for name in ("exclusive", "reverse")}
+    return indexing.cumulative_sum(node.real(0), axis, **flags)
+
+
+# Results whose elements are their inputs', or sums of plain ones: they have the inputs' type.
+_MOVES = {
+    *("Concat", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split", "Expand", "Tile"),
+    *("DepthToSpace", "SpaceToDepth", "Gather", "GatherElements", "GatherND", "Where", "TopK", "CumSum"),
+}
 
 _OPERATORS: dict[str, Callable[[Node], Reals | Tensor | list[Reals]]] = {
     "Conv": _conv,
@@ -287,6 +338,20 @@ _OPERATORS: dict[str, Callable[[Node], Reals | Tensor | list[Reals]]] = {
     ),
     "Split": _split,
     "Resize": _resize,
+    "Expand": lambda n: np.broadcast_to(n.real(0), np.broadcast_shapes(n.inputs[0].array.shape, n.integers(1, ""))),
+    "Tile": lambda n: np.tile(n.real(0), n.integers(1, "")),
+    "DepthToSpace": lambda n: indexing.depth_to_space(n.real(0), n.attr("blocksize"), n.text("mode", "DCR")),
+    "SpaceToDepth": lambda n: indexing.space_to_depth(n.real(0), n.attr("blocksize")),
+    "Gather": lambda n: indexing.gather(n.real(0), n.plain(1), n.attr("axis", 0)),
+    "GatherElements": lambda n: indexing.gather_elements(n.real(0), n.plain(1), n.attr("axis", 0)),
+    "GatherND": lambda n: indexing.gather_nd(n.real(0), n.plain(1), n.attr("batch_dims", 0)),
+    "Where": lambda n: np.where(n.plain(0), n.real(1), n.real(2)),
+    "BitShift": lambda n: Tensor(indexing.bit_shift(n.plain(0), n.plain(1), n.text("direction", ""))),
+    "Cast": _cast,
+    "ArgMax": _arg,
+    "ArgMin": _arg,
+    "TopK": _top_k,
+    "CumSum": _cumulative_sum,
     "Dropout": lambda n: n.real(0),
     **dict.fromkeys(
         (

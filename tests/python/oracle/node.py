@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from onnx import NodeProto, helper
 
-from .quant import Reals, Tensor
+from .quant import Array, Reals, Tensor
 
 
 class Node:
@@ -31,6 +31,19 @@ class Node:
         tensor = self.inputs[index]
         assert tensor is not None
         return tensor.real
+
+    def plain(self, index: int) -> Array:
+        """An input of integers or booleans that stand for themselves."""
+        tensor = self.inputs[index]
+        assert tensor is not None
+        assert tensor.array.dtype.kind in "iub"
+        return tensor.array
+
+    def elements(self) -> Tensor:
+        """The first tensor whose elements the node moves."""
+        tensor = self.inputs[1 if self.proto.op_type == "Where" else 0]
+        assert tensor is not None
+        return tensor
 
     def integers(self, index: int, attribute: str) -> list[int] | None:
         """A list of integers that older opsets have as an attribute and newer ones as an input."""
