@@ -67,7 +67,7 @@ Where both totals are the same, so are the graphs. What AMD's provider leaves to
 - the Reshape or Flatten in front of a classifier with its Q/DQ (the 2 of the ResNets): AMD's compiler leaves data
   movement at the end of its graph to the CPU, as does `"compatibility": "amd"`;
 - small subgraphs: `minimum_num_of_conv` leaves a model with fewer convolutions to the CPU, `dpu_subgraph_num` one of
-  more subgraphs. DenseNet-121 has 63 subgraphs there, of which 5 ran;
+  more subgraphs. DenseNet-121 has 63 subgraphs there, of which 5 ran (and a graph of more operators than here);
 - what cuts a network into subgraphs: MobileNetV2 comes in 18, EfficientNet-B0 in 66. Here each is one program: no cut
   is needed where every layer has an exact kernel. A predicted time is then that of a compiler that takes it whole.
 """
@@ -82,6 +82,7 @@ def page(results: Sequence[JsonObject]) -> str:
         INTRODUCTION.format(versions=packages, device=device),
         "## Claimed nodes\n\n" + CLAIMS,
         _claims(collected),
+        _missing(collected),
         "\n## Numbers\n",
         AGREEMENT,
         *(_numbers(quantizer, collected) for quantizer in QUANTIZERS),
@@ -144,6 +145,24 @@ def _claims(results: Sequence[JsonObject]) -> str:
             cells.append(_percent(r["claimed"], r["nodes"], 1) + clusters if "nodes" in r else "failed" if r else "")
         rows.append([network, *cells])
     return _markdown(["network", *titles], rows)
+
+
+def _missing(results: Sequence[JsonObject]) -> str:
+    """What a run of a part, or without running the models, leaves open."""
+    claimed = {(r["network"], r["quantizer"]) for r in results}
+    ran = {(r["network"], r["quantizer"]) for r in results if "layers" in r or "error" in r}
+    lines = []
+    for known, what in ((claimed, "Not tried yet"), (ran, "Claims only, numbers not compared yet")):
+        open_cells: dict[str, list[str]] = defaultdict(list)
+        for network, source in NETWORKS.items():
+            for name, quantizer in QUANTIZERS.items():
+                expected = source.transformer or not quantizer.transformers_only
+                if expected and (network, name) not in known and (known is claimed or (network, name) in claimed):
+                    open_cells[network].append(name)
+        if open_cells:
+            cells = "; ".join(f"{n} ({', '.join(names)})" for n, names in open_cells.items())
+            lines.append(f"{what}: {cells}.\n")
+    return "\n".join(lines)
 
 
 def _numbers(quantizer: str, results: Sequence[JsonObject]) -> str:
