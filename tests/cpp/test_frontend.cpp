@@ -270,7 +270,7 @@ TEST(amds_names_of_q_and_dq) {
     CHECK_EQ(r.graph.value(r.graph.layers[0].inputs[1]).quant->axis, 0);  // where the node names none; ONNX's is 1
 
     m.graph.nodes[0].domain = "com.example";
-    CHECK(recognise(m.graph).reasons[0] == "VAIP has no such layer on the IPU (domain com.example)");
+    CHECK(mentions(recognise(m.graph).reasons[0], "(domain com.example)"));
   }
 }
 

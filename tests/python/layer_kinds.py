@@ -314,7 +314,7 @@ def _parameter(draw: Draw, b: ModelBuilder, shape: tuple[int, ...], low: float, 
     zero = draw(st.sampled_from((0, 7, -20)))
     integers = np.clip(np.rint(values / scale) + zero, -128, 127)
     inputs = [b.constant(integers, "int8"), b.constant(scale), b.constant(zero, "int8")]
-    return b.op("DequantizeLinear", inputs, domain=b.style.qdq_domain)
+    return b.op(QDQ_NAMES[b.style.qdq_domain][1], inputs, domain=b.style.qdq_domain)
 
 
 def layer_norm(draw: Draw, b: ModelBuilder) -> list[Edge]:

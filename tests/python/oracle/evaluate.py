@@ -64,7 +64,8 @@ def evaluate(
         results = _compute(node)
         first = node.optional(0)
         if proto.op_type in _ON_INTEGERS and first is not None and first.array.dtype != np.float32:
-            results = [Tensor(np.asarray(result).astype(first.array.dtype)) for result in results]
+            dtype = first.array.dtype
+            results = [r if isinstance(r, Tensor) else Tensor(np.asarray(r).astype(dtype)) for r in results]
         is_anchor = any(t is not None and t.from_integers for t in node.inputs)
         is_activation = proto.op_type in _ACTIVATIONS and proto.input[0] in in_layer
         for name, result in zip(proto.output, results, strict=False):

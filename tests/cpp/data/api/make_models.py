@@ -60,8 +60,8 @@ def main() -> None:
     # A node that VAIP does not know between two convolutions; its DequantizeLinear has another reader.
     between = [
         node("DequantizeLinear", ["a_q", "sy", "zy"], ["ad"], name="a/dq"),
-        node("Cos", ["ad"], ["cos"], name="cos"),
-        node("Add", ["ad", "cos"], ["sum"], name="add"),
+        node("Tan", ["ad"], ["tan"], name="tan"),
+        node("Add", ["ad", "tan"], ["sum"], name="add"),
         node("QuantizeLinear", ["sum", "sx", "zx"], ["sq"], name="sum_q"),
         node("DequantizeLinear", ["sq", "sx", "zx"], ["sd"], name="sum_dq"),
     ]
