@@ -110,7 +110,7 @@ std::shared_ptr<const Program::Impl> compile_model(std::shared_ptr<const Model::
     entry.input_shapes = whole ? shapes : cluster_shapes(*model, shapes, graph);
     compiler::Program program = compiler::compile(ir::bind_shapes(graph, entry.input_shapes), target);
     if (whole && purpose == Purpose::run) {
-      impl->executor.emplace(program.graph, runtime::ExecutorOptions{config.num_threads});
+      impl->executor.emplace(program.graph, runtime::ExecutorOptions{config.num_threads, config.device_rounding()});
       entry.arena_bytes = impl->executor->arena_bytes();
       entry.packed_weight_bytes = impl->executor->packed_weight_bytes();
       impl->outputs = bound_outputs(program.graph);

@@ -78,6 +78,7 @@ Target make_target(const partition::Config& config) {
   target.columns = config.columns;
   target.mode = config.mode;
   target.executor.num_threads = config.num_threads;
+  target.executor.device_rounding = config.device_rounding();
   return target;
 }
 

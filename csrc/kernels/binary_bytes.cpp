@@ -37,14 +37,15 @@ VAIP_MULTIVERSION bool attempt(const T* __restrict a, const T* __restrict b, std
   return doubtful != 0;
 }
 
-template <Op op, typename T>
+template <Op op, typename T, typename Round>
 VAIP_MULTIVERSION void compute(const T* __restrict a, const T* __restrict b, std::int64_t count, Affine pa, Affine pb,
-                               double scale, double low, double high, double zero_point, T* __restrict out) {
+                               double scale, double low, double high, double zero_point, Round round,
+                               T* __restrict out) {
   for (std::int64_t i = 0; i < count; ++i) {
     const double x = (static_cast<double>(a[i]) - pa.zero_point) * pa.scale;
     const double y = (static_cast<double>(b[i]) - pb.zero_point) * pb.scale;
     const double real = op == Op::mul ? x * y : op == Op::add ? x + y : x - y;
-    out[i] = static_cast<T>(static_cast<std::int32_t>(round_half_even(clamp(real / scale, low, high)) + zero_point));
+    out[i] = static_cast<T>(static_cast<std::int32_t>(round(clamp(real / scale, low, high)) + zero_point));
   }
 }
 
@@ -62,6 +63,7 @@ BinaryBytes::BinaryBytes(Op op, const Affine& a, const Affine& b, const Quantize
   if (op == Op::mul) {
     factor_a_ = a.scale * b.scale / out.affine.scale;  // the integers' product is exact
     attempt_ = is_power_of_two(factor_a_) ? FloatAttempt::exact() : FloatAttempt::within(reach_a * reach_b * factor_a_);
+    attempt_ = attempt_.for_rounding(out.rounding);
     return;
   }
   factor_a_ = a.scale / out.affine.scale;
@@ -71,6 +73,7 @@ BinaryBytes::BinaryBytes(Op op, const Affine& a, const Affine& b, const Quantize
   const bool exact =
       is_power_of_two(factor_a_) && is_power_of_two(factor_b_) && sum < 0x1p24 * std::min(factor_a_, factor_b_);
   attempt_ = exact ? FloatAttempt::exact() : FloatAttempt::within(sum);
+  attempt_ = attempt_.for_rounding(out.rounding);
 }
 
 template <Op op, typename T>
@@ -85,7 +88,9 @@ void BinaryBytes::run_as(const void* a, const void* b, std::int64_t count, void*
     const T *x = static_cast<const T*>(a) + begin, *y = static_cast<const T*>(b) + begin;
     T* z = static_cast<T*>(out) + begin;
     if (!attempt_.worthwhile() || attempt<op>(x, y, n, terms, z))
-      compute<op>(x, y, n, a_, b_, out_.affine.scale, low_, high_, zero_point, z);
+      with_rounder(out_.rounding, [&](auto round) {
+        compute<op>(x, y, n, a_, b_, out_.affine.scale, low_, high_, zero_point, round, z);
+      });
   }
 }
 

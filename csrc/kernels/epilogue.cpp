@@ -14,13 +14,13 @@ namespace {
 using ir::Activation;
 using ir::DType;
 
-template <typename Acc, typename T>
+template <typename Acc, typename T, typename Round>
 VAIP_MULTIVERSION void finish(const Acc* __restrict acc, std::int64_t count, const double* __restrict integer_bias,
                               const double* __restrict scale, const double* __restrict real_bias, double low,
-                              double high, double zero_point, T* __restrict out) {
+                              double high, double zero_point, Round round, T* __restrict out) {
   for (std::int64_t i = 0; i < count; ++i) {
     const double steps = (static_cast<double>(acc[i]) + integer_bias[i]) * scale[i] + real_bias[i];
-    out[i] = static_cast<T>(static_cast<std::int32_t>(round_half_even(clamp(steps, low, high)) + zero_point));
+    out[i] = static_cast<T>(static_cast<std::int32_t>(round(clamp(steps, low, high)) + zero_point));
   }
 }
 
@@ -126,6 +126,7 @@ void Epilogue::prepare() {
   // Whatever is not cut off anyway is a sum of the bias and at most this.
   const double range = std::max(std::fabs(low_), std::fabs(high_)) + 1.0;
   attempt_ = exact ? FloatAttempt::exact() : FloatAttempt::within(range + 2.0 * largest_bias);
+  attempt_ = attempt_.for_rounding(quantizer_.rounding);
 }
 
 void Epilogue::fold_bias() {
@@ -173,9 +174,13 @@ void Epilogue::run_block(const Acc* acc, std::int64_t channel, std::int64_t coun
   const double* integer_bias = integer_bias_.data() + channel;
   const double* scale = scale_.data() + channel;
   const double zero_point = quantizer_.affine.zero_point;
-  const auto finish_as = [&](auto* out) {
-    finish(acc, count, integer_bias, scale, real_bias, low_, high_, zero_point, out + at);
+  const auto finish_run = [&](std::int64_t first, std::int64_t n, auto* out) {
+    with_rounder(quantizer_.rounding, [&](auto round) {
+      finish(acc + first, n, integer_bias + first, scale + first, real_bias + first, low_, high_, zero_point, round,
+             out + at + first);
+    });
   };
+  const auto finish_as = [&](auto* out) { finish_run(0, count, out); };
   const auto attempt_as = [&](auto* out) {
     if (!attempt_.worthwhile()) return finish_as(out);
     for (std::int64_t i = 0; i < count; i += kAttemptBlock) {
@@ -183,7 +188,7 @@ void Epilogue::run_block(const Acc* acc, std::int64_t channel, std::int64_t coun
       if (attempt(acc + i, n, float_scale_.data() + channel + i, float_bias_.data() + channel + i,
                   static_cast<float>(low_), static_cast<float>(high_), static_cast<float>(zero_point), attempt_.limit(),
                   out + at + i))
-        finish(acc + i, n, integer_bias + i, scale + i, real_bias + i, low_, high_, zero_point, out + at + i);
+        finish_run(i, n, out);
     }
   };
   if (only_cuts_) {

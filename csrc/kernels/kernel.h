@@ -48,6 +48,8 @@ struct LayerOperands {
 struct KernelOptions {
   std::optional<ComputePath> path;  // force one; an error where it would not be exact
   CpuTraits cpu = host_cpu();
+  // The numerics of the device, with this rounding mode (srs.h); without it, ONNX's.
+  std::optional<Rounding> device_rounding;
 };
 
 // Throws Error naming the layer when it is malformed or nothing here executes it.

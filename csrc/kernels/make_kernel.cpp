@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "kernels/layers.h"
 #include "kernels/real_block.h"
+#include "kernels/srs.h"
 
 namespace vaip::kernels {
 namespace {
@@ -94,7 +95,9 @@ std::unique_ptr<Kernel> make_kernel(const LayerOperands& operands, const KernelO
   const ir::Layer& layer = operands.layer;
   try {
     check_operands(operands);
-    return std::visit(Overloads{operands, options}, layer.attrs);
+    if (!options.device_rounding) return std::visit(Overloads{operands, options}, layer.attrs);
+    const DeviceLayer device(operands, *options.device_rounding);
+    return std::visit(Overloads{device.operands(), options}, device.operands().layer.attrs);
   } catch (const Error& e) {
     throw Error(e.kind(), layer.op + " '" + layer.name + "': " + e.what());
   } catch (const dnnl::error& e) {

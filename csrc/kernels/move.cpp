@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "kernels/srs.h"
 #include "kernels/stored_type.h"
 
 namespace vaip::kernels {
@@ -42,7 +43,12 @@ ElementMove::ElementMove(const Operand& from, const Operand& to)
     fail(ErrorKind::unsupported, "no conversion from ", ir::name(from.dtype), " ('", from.name, "') to ",
          ir::name(to.dtype), " ('", to.name, "')");
   from_affine_ = from.affine();
-  quantizer_ = make_quantizer(to);
+  if (!to.last_step.fixed_point || !from.quant) {
+    quantizer_ = make_quantizer(to);
+    return;
+  }
+  from_affine_.scale = srs_factor(from_affine_.scale / to.affine().scale);
+  quantizer_ = make_quantizer(in_steps(to));
 }
 
 void ElementMove::move(const void* from, std::int64_t from_offset, std::int64_t from_stride, void* to,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ir/graph.h"
+#include "kernels/rounding.h"
 
 namespace vaip::kernels {
 
@@ -29,6 +30,7 @@ struct Operand {
   ir::Shape strides;  // in elements, per logical dimension
   std::optional<ir::QuantParams> quant;
   std::optional<ir::Constant> constant;
+  LastStep last_step;  // of an output
 
   bool present() const { return dtype != ir::DType::undefined; }
   int rank() const { return static_cast<int>(shape.size()); }

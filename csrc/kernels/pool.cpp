@@ -13,6 +13,7 @@
 #include "kernels/multiversion.h"
 #include "kernels/parallel.h"
 #include "kernels/real_block.h"
+#include "kernels/srs.h"
 
 namespace vaip::kernels {
 namespace {
@@ -56,7 +57,9 @@ class PoolKernel : public Kernel {
         element_(x, y),
         dtype_(x.dtype),
         affine_(x.affine()),
-        quantizer_(make_quantizer(y)) {
+        quantizer_(make_quantizer(y)),
+        last_step_(y.last_step),
+        full_mean_(mean_factor(affine_.scale, taps_, square_side(problem_.kernel), last_step_)) {
     if (kIntegers && taps_ > (1 << 15)) fail(ErrorKind::unsupported, "a pooling window of ", taps_, " elements");
   }
 
@@ -107,12 +110,13 @@ class PoolKernel : public Kernel {
       ++valid;
       accumulate(x + input * problem_.in_channels, count, sums);
     }
-    const std::int64_t divisor = attrs_.count_include_pad ? taps_within_padding(pixel) : valid;
+    const std::int64_t averaged = attrs_.count_include_pad ? taps_within_padding(pixel) : valid;
+    const MeanFactor mean = averaged == taps_ ? full_mean_ : mean_factor(affine_.scale, averaged, 0, last_step_);
     const double offset = static_cast<double>(valid) * affine_.zero_point;
     double real[kBlock];
     // scale * sum is exact and the quotient rounded once: a tie stays a tie.
     for (std::int64_t i = 0; i < count; ++i)
-      real[i] = (static_cast<double>(sums[i]) - offset) * affine_.scale / static_cast<double>(divisor);
+      real[i] = (static_cast<double>(sums[i]) - offset) * mean.scale / mean.divisor;
     apply(attrs_.activation, real, count);
     store_real(quantizer_, real, y, out, 1, count);
   }
@@ -136,6 +140,8 @@ class PoolKernel : public Kernel {
   DType dtype_;
   Affine affine_;
   Quantizer quantizer_;
+  LastStep last_step_;
+  MeanFactor full_mean_;  // of the windows that lie inside the image
 };
 
 }  // namespace

@@ -13,14 +13,14 @@ namespace {
 
 using ir::DType;
 
-// x / scale rounded half to even; NaN and anything below become the lowest value, anything above the highest. The clamp
+// x / scale rounded; NaN and anything below become the lowest value, anything above the highest. The clamp
 // comes first: that keeps infinities out of the conversion and changes no result, since the limits are integers.
-template <typename T>
+template <typename T, typename Round>
 VAIP_MULTIVERSION void quantize_run(const float* __restrict in, std::int64_t count, float scale, float low, float high,
-                                    std::int32_t zero_point, T* __restrict out) {
+                                    std::int32_t zero_point, Round round, T* __restrict out) {
   for (std::int64_t i = 0; i < count; ++i) {
     const double steps = clamp(in[i] / scale, low, high);
-    out[i] = static_cast<T>(static_cast<std::int32_t>(round_half_even(steps)) + zero_point);
+    out[i] = static_cast<T>(static_cast<std::int32_t>(round(steps)) + zero_point);
   }
 }
 
@@ -91,8 +91,10 @@ class AffineKernel : public Kernel {
       if (quantizes_) {
         const auto low = static_cast<float>(ir::lowest(quantized_.dtype) - zero_point);
         const auto high = static_cast<float>(ir::highest(quantized_.dtype) - zero_point);
-        quantize_run(static_cast<const float*>(context.inputs[0]) + from, count, scale, low, high, zero_point,
-                     static_cast<T*>(context.outputs[0]) + to);
+        with_rounder(quantized_.last_step.rounding, [&](auto round) {
+          quantize_run(static_cast<const float*>(context.inputs[0]) + from, count, scale, low, high, zero_point, round,
+                       static_cast<T*>(context.outputs[0]) + to);
+        });
       } else {
         dequantize_run(static_cast<const T*>(context.inputs[0]) + from, count, scale, zero_point,
                        static_cast<float*>(context.outputs[0]) + to);

@@ -33,26 +33,28 @@ void load(const void* data, std::int64_t offset, std::int64_t stride, std::int64
 }
 
 // Types of up to 32 bits: after the clamp the sum in round_half_even cannot leave its range.
-template <typename T>
+template <typename T, typename Round>
 VAIP_MULTIVERSION void quantize_multiplying(const double* __restrict in, std::int64_t count, double reciprocal,
-                                            double zero_point, double low, double high, T* __restrict out) {
+                                            double zero_point, double low, double high, Round round,
+                                            T* __restrict out) {
   for (std::int64_t i = 0; i < count; ++i)
-    out[i] =
-        static_cast<T>(static_cast<std::int32_t>(round_half_even(clamp(in[i] * reciprocal, low, high)) + zero_point));
+    out[i] = static_cast<T>(static_cast<std::int32_t>(round(clamp(in[i] * reciprocal, low, high)) + zero_point));
 }
-template <typename T>
+template <typename T, typename Round>
 VAIP_MULTIVERSION void quantize_dividing(const double* __restrict in, std::int64_t count, double scale,
-                                         double zero_point, double low, double high, T* __restrict out) {
+                                         double zero_point, double low, double high, Round round, T* __restrict out) {
   for (std::int64_t i = 0; i < count; ++i)
-    out[i] = static_cast<T>(static_cast<std::int32_t>(round_half_even(clamp(in[i] / scale, low, high)) + zero_point));
+    out[i] = static_cast<T>(static_cast<std::int32_t>(round(clamp(in[i] / scale, low, high)) + zero_point));
 }
 
 template <typename T>
 void store_integers(const Quantizer& q, const double* in, T* out, std::int64_t count) {
-  if (q.reciprocal != 0.0)
-    quantize_multiplying(in, count, q.reciprocal, q.affine.zero_point, q.lowest, q.highest, out);
-  else
-    quantize_dividing(in, count, q.affine.scale, q.affine.zero_point, q.lowest, q.highest, out);
+  with_rounder(q.rounding, [&](auto round) {
+    if (q.reciprocal != 0.0)
+      quantize_multiplying(in, count, q.reciprocal, q.affine.zero_point, q.lowest, q.highest, round, out);
+    else
+      quantize_dividing(in, count, q.affine.scale, q.affine.zero_point, q.lowest, q.highest, round, out);
+  });
 }
 
 // Integers whose range a std::int32_t does not cover.
@@ -125,6 +127,7 @@ Quantizer make_quantizer(const Operand& output) {
   Quantizer q;
   q.dtype = output.dtype;
   q.affine = output.affine();
+  q.rounding = output.last_step.rounding;
   int exponent = 0;
   if (std::frexp(q.affine.scale, &exponent) == 0.5) q.reciprocal = 1.0 / q.affine.scale;
   if (q.to_float()) {
@@ -145,7 +148,8 @@ Quantizer make_quantizer(const Operand& output) {
 double quantize(const Quantizer& q, double real) {
   const double steps = q.reciprocal != 0.0 ? real * q.reciprocal : real / q.affine.scale;
   const double limited = clamp(steps, q.lowest, q.highest);
-  const double rounded = std::fabs(limited) < 0x1p51 ? round_half_even(limited) : std::nearbyint(limited);
+  double rounded = std::nearbyint(limited);
+  if (std::fabs(limited) < 0x1p51) with_rounder(q.rounding, [&](auto round) { rounded = round(limited); });
   return rounded + q.affine.zero_point;
 }
 

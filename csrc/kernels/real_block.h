@@ -11,12 +11,13 @@ namespace vaip::kernels {
 // Elements that stay in the L1 cache while several blocks are in flight.
 inline constexpr std::int64_t kBlock = 512;
 
-// Where real numbers go: q = saturate(round_half_even(r / scale) + zero_point), or the number itself for float types.
+// Where real numbers go: q = saturate(round(r / scale) + zero_point), or the number itself for float types.
 struct Quantizer {
   ir::DType dtype = ir::DType::undefined;
   Affine affine;
   double reciprocal = 0.0;             // of the scale where it is exact (a power of two), else 0
   double lowest = 0.0, highest = 0.0;  // of the type, relative to the zero point
+  Rounding rounding = Rounding::conv_even;
 
   bool to_float() const { return dtype == ir::DType::f32 || dtype == ir::DType::f64; }
 };

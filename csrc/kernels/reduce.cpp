@@ -10,6 +10,7 @@
 #include "kernels/multiversion.h"
 #include "kernels/real_block.h"
 #include "kernels/reduce.h"
+#include "kernels/srs.h"
 
 namespace vaip::kernels {
 namespace {
@@ -59,7 +60,9 @@ class ReduceKernel : public Kernel {
         affine_(x.affine()),
         quantizer_(make_quantizer(y)),
         kept_(space.kept, {space.kept_x, space.kept_y}),
-        reduced_(space.reduced, {space.reduced_x}) {}
+        reduced_(space.reduced, {space.reduced_x}),
+        mean_(mean_factor(affine_.scale, reduced_.element_count(),
+                          attrs.all_from_axis2 ? square_side(space.reduced) : 0, y.last_step)) {}
 
   void execute(const ExecutionContext& context) const override {
     const T* x = static_cast<const T*>(context.inputs[0]);
@@ -123,9 +126,9 @@ class ReduceKernel : public Kernel {
     const bool adds = op_ == Op::mean || op_ == Op::sum || op_ == Op::log_sum;
     const auto terms = static_cast<double>(reduced_.element_count());
     const double offset = adds ? terms * affine_.zero_point : affine_.zero_point;
-    const double divisor = op_ == Op::mean ? terms : 1.0;
+    const MeanFactor factor = op_ == Op::mean ? mean_ : MeanFactor{affine_.scale, 1.0};
     for (std::int64_t i = 0; i < count; ++i)
-      real[i] = (static_cast<double>(sums[i]) - offset) * affine_.scale / divisor;
+      real[i] = (static_cast<double>(sums[i]) - offset) * factor.scale / factor.divisor;
     if (op_ == Op::log_sum)
       for (std::int64_t i = 0; i < count; ++i) real[i] = std::log(real[i]);
   }
@@ -136,6 +139,7 @@ class ReduceKernel : public Kernel {
   Quantizer quantizer_;
   LoopNest kept_;     // operand 0: x, operand 1: y
   LoopNest reduced_;  // operand 0: x
+  MeanFactor mean_;
 };
 
 }  // namespace

@@ -52,6 +52,16 @@ void read_dpu_parameters(const Value& parameters, AmdSections& out) {
   });
 }
 
+// A field of the target in AMD's files; accepted among its target_opts, too.
+void read_rounding(const Value& object, AmdSections& out) {
+  if (const Value* flag = member(object, "py3_round")) out.py3_round = flag->get<bool>();
+}
+
+void read_target_opts(const Value& options, AmdSections& out) {
+  read_thresholds(options, out);
+  read_rounding(options, out);
+}
+
 void read_vaiml(const Value& settings, AmdSections& out) {
   // The short names are those of vaiml_config (Ryzen AI 1.4 and later).
   static const std::map<std::string, std::string> devices = {
@@ -150,11 +160,12 @@ AmdSections read_amd_sections(const Document& document, const std::string& targe
     if (const Value* settings = member(pass, "vaiml_config")) read_vaiml(*settings, out);
   }
   if (selection.target != nullptr) {
-    if (const Value* options = member(*selection.target, "target_opts")) read_thresholds(*options, out);
+    read_rounding(*selection.target, out);
+    if (const Value* options = member(*selection.target, "target_opts")) read_target_opts(*options, out);
     out.xclbin = string_member(*selection.target, "xclbin");
     out.xclbin_origin = document.source + ": " + selection.target_pointer + "/xclbin";
   }
-  if (target_opts.is_object()) read_thresholds(target_opts, out);
+  if (target_opts.is_object()) read_target_opts(target_opts, out);
   return out;
 }
 

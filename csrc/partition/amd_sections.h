@@ -18,6 +18,7 @@ struct AmdSections {
   std::string xclbin, xclbin_origin;
   std::string vaiml_device;  // "" or a device's name
   std::optional<std::int64_t> minimum_num_of_conv, dpu_subgraph_num;
+  bool py3_round = false;
   bool trailing_reshapes_stay = false;  // the DPU pass has the sub-pass that leaves them on the CPU
   std::vector<std::string> warnings;    // of what was accepted and is hardly meant: file and JSON pointer, what, why
 };

@@ -88,10 +88,17 @@ void read_claim_rules(const Reader& settings, const AmdSections& amd, Config& co
                       : fallback->value == "warn" ? Fallback::warn
                                                   : Fallback::allow;
   }
-  if (const Setting* numerics = settings.find("numerics"); numerics != nullptr && numerics->value == "xdna") {
-    fail(ErrorKind::unsupported, numerics->origin,
-         ": \"xdna\" (the device's shift-round-saturate as last step) is not available in this version; use \"onnx\"");
-  }
+}
+
+// AMD chooses between two modes: py3_round of a target, and the option of that name, which is stronger. Ours names any.
+void read_numerics(const Reader& settings, const AmdSections& amd, Config& config) {
+  if (const Setting* numerics = settings.find("numerics"))
+    config.numerics = numerics->value == "xdna" ? Numerics::xdna : Numerics::onnx;
+  bool py3_round = amd.py3_round;
+  if (const Setting* option = settings.find("xlnx_enable_py3_round")) py3_round = option->value == "1";
+  std::string rounding(kernels::name(py3_round ? kernels::Rounding::conv_even : config.rounding));
+  settings.read("rounding", rounding);
+  config.rounding = kernels::rounding_from_name(rounding);
 }
 
 Config build(const Settings& all, const AmdSections& amd, const std::string& source) {
@@ -105,6 +112,7 @@ Config build(const Settings& all, const AmdSections& amd, const std::string& sou
   config.enable_f32_to_bf16_conversion = amd.enable_f32_to_bf16_conversion;
   settings.read("enable_f32_to_bf16_conversion", config.enable_f32_to_bf16_conversion);
   read_claim_rules(settings, amd, config);
+  read_numerics(settings, amd, config);
   choose_device(all, amd, config);
   std::string mode(sim::name(config.mode));
   settings.read("mode", mode);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/rounding.h"
 #include "sim/simulate.h"
 
 namespace vaip::partition {
@@ -52,6 +53,10 @@ struct Config {
   std::int64_t minimum_macs = 0;
   Fallback fallback = Fallback::allow;
   Numerics numerics = Numerics::onnx;
+  kernels::Rounding rounding = kernels::Rounding::positive_inf;  // of the numerics xdna
+  std::optional<kernels::Rounding> device_rounding() const {     // absent: the numerics are ONNX's
+    return numerics == Numerics::xdna ? std::optional(rounding) : std::nullopt;
+  }
   sim::Mode mode = sim::Mode::steady;
 
   std::string device = "strix";      // a device name or the path of a device file

@@ -26,6 +26,8 @@ void bind_configuration(py::module_& module) {
                                                   {"target", config.target},
                                                   {"device", config.device},
                                                   {"stack", config.stack},
+                                                  {"numerics", config.device_rounding() ? "xdna" : "onnx"},
+                                                  {"rounding", std::string(kernels::name(config.rounding))},
                                                   {"rows", text(config.rows)},
                                                   {"columns", text(config.columns)},
                                                   {"device_overrides", json::Value(config.device_overrides).dump()},

@@ -25,7 +25,8 @@ bool strides_agree(const ir::Shape& dims, const ir::Shape& a, const ir::Shape& b
 
 }  // namespace
 
-ExecutionPlan::ExecutionPlan(const ir::Graph& graph) : graph_(&graph), tensors_(graph.values.size()) {
+ExecutionPlan::ExecutionPlan(const ir::Graph& graph, const kernels::KernelOptions& options)
+    : graph_(&graph), options_(options), tensors_(graph.values.size()) {
   for (const ir::Value& value : graph.values)
     if (value.constant) constants_.push_back(*value.constant);
   for (std::size_t i = 0; i < graph.inputs.size(); ++i) {
@@ -166,7 +167,7 @@ void ExecutionPlan::add_layer(const ir::Layer& layer) {
     operands.outputs.push_back(tensor.operand);
     outputs.push_back(tensor.storage);
   }
-  if (has_elements) add_step(kernels::make_kernel(operands), std::move(inputs), std::move(outputs));
+  if (has_elements) add_step(kernels::make_kernel(operands, options_), std::move(inputs), std::move(outputs));
 }
 
 // A view where nothing but the shape changes; it needs the elements in their logical order, unless the shape is the

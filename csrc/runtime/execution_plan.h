@@ -33,7 +33,7 @@ struct Step {
 // Immutable after construction.
 class ExecutionPlan {
  public:
-  explicit ExecutionPlan(const ir::Graph& graph);
+  explicit ExecutionPlan(const ir::Graph& graph, const kernels::KernelOptions& options = {});
 
   const std::vector<Step>& steps() const { return steps_; }
   const std::vector<Storage>& storages() const { return storages_; }
@@ -62,6 +62,7 @@ class ExecutionPlan {
   void add_step(std::unique_ptr<kernels::Kernel> kernel, std::vector<int> inputs, std::vector<int> outputs);
 
   const ir::Graph* graph_;  // only while the constructor runs
+  kernels::KernelOptions options_;
   std::vector<Layouts> tensors_;
   std::vector<Storage> storages_;
   std::vector<Step> steps_;

@@ -8,7 +8,8 @@
 namespace vaip::runtime {
 
 struct Executor::Impl {
-  Impl(const ir::Graph& graph, int team) : threads(team), plan(graph), arenas(plan) {
+  Impl(const ir::Graph& graph, int team, const kernels::KernelOptions& kernel_options)
+      : threads(team), plan(graph, kernel_options), arenas(plan) {
     for (const ir::ValueId id : graph.inputs) inputs.emplace_back(graph.value(id));
     for (const ir::ValueId id : graph.outputs) outputs.emplace_back(graph.value(id));
   }
@@ -49,7 +50,9 @@ Executor::Executor(const ir::Graph& graph, const ExecutorOptions& options) {
   if (options.num_threads < 0)
     fail(ErrorKind::invalid_argument, "num_threads is ", options.num_threads, "; 0 means all physical cores");
   const int threads = options.num_threads == 0 ? physical_cores() : options.num_threads;
-  impl_ = with_team(threads, [&] { return std::make_unique<Impl>(graph, threads); });
+  kernels::KernelOptions kernel_options;
+  kernel_options.device_rounding = options.device_rounding;
+  impl_ = with_team(threads, [&] { return std::make_unique<Impl>(graph, threads, kernel_options); });
 }
 
 Executor::~Executor() = default;

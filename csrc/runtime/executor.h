@@ -3,14 +3,18 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 
 #include "base/span.h"
 #include "ir/graph.h"
+#include "kernels/rounding.h"
 
 namespace vaip::runtime {
 
 struct ExecutorOptions {
   int num_threads = 0;  // 0: physical cores
+  // The numerics of the device, with this rounding mode; without it, ONNX's.
+  std::optional<kernels::Rounding> device_rounding = std::nullopt;
 };
 
 // Thread-safe: any number of threads may call run() at once; each uses an arena of its own, kept for the next run, so

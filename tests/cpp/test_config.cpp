@@ -200,6 +200,30 @@ TEST(section_vaip) {
   CHECK_EQ(load_text(R"({"vaip": {"minimum_nodes": 18446744073709551615}})").minimum_nodes, INT64_MAX);
 }
 
+TEST(the_rounding_of_the_numerics_xdna) {
+  using kernels::Rounding;
+  CHECK(!load_text("{}").device_rounding());
+  CHECK(!load_text(R"({"vaip": {"rounding": "floor"}})").device_rounding());
+  const auto rounding = [](const std::string& text) { return load_text(text).device_rounding().value(); };
+  CHECK(rounding(R"({"vaip": {"numerics": "xdna"}})") == Rounding::positive_inf);
+  CHECK(rounding(R"({"vaip": {"numerics": "xdna", "rounding": "symmetric_zero"}})") == Rounding::symmetric_zero);
+  // AMD's flag, of a target or an option; the option is stronger, and "rounding" than both.
+  const std::string target =
+      R"("passes": [], "targets": [{"name": "t", "pass": [], "py3_round": true}], "target": "t")";
+  const std::string nested =
+      R"("passes": [], "targets": [{"name": "t", "pass": [], "target_opts": {"py3Round": true}}], "target": "t")";
+  for (const std::string& amd : {target, nested})
+    CHECK(rounding("{" + amd + R"(, "vaip": {"numerics": "xdna"}})") == Rounding::conv_even);
+  CHECK(rounding("{" + target + R"(, "vaip": {"numerics": "xdna", "rounding": "ceil"}})") == Rounding::ceil);
+  CHECK(
+      rounding("{" + target + R"(, "sessionOptions": {"xlnx_enable_py3_round": "0"}, "vaip": {"numerics": "xdna"}})") ==
+      Rounding::positive_inf);
+  CHECK(resolve_config({{"numerics", "xdna"}, {"target_opts", R"({"py3_round": true})"}}).rounding ==
+        Rounding::conv_even);
+  CHECK(resolve_config({{"numerics", "xdna"}, {"xlnx_enable_py3_round", "1"}}).rounding == Rounding::conv_even);
+  CHECK(resolve_config({{"numerics", "xdna"}, {"rounding", "conv_odd"}}).rounding == Rounding::conv_odd);
+}
+
 TEST(errors_name_file_pointer_and_expectation) {
   const TemporaryFile file(R"({"vaip": {"minimum_nodes": "two"}})");
   CHECK_THROWS(load_config(file.path()), file.path() + ": /vaip/minimum_nodes: expected an integer >= 1, got \"two\"");
@@ -208,7 +232,8 @@ TEST(errors_name_file_pointer_and_expectation) {
   CHECK_THROWS(load_text(R"({"vaip": {"device": "strixx"}})"),
                ": /vaip/device: unknown device 'strixx'; did you mean \"strix\"?");
   CHECK_THROWS(load_text(R"({"vaip": {"stack": "vitis"}})"), ": /vaip/stack: unknown stack");
-  CHECK_THROWS(load_text(R"({"vaip": {"numerics": "xdna"}})"), ": /vaip/numerics: \"xdna\"");
+  CHECK_THROWS(load_text(R"({"vaip": {"rounding": "nearest"}})"),
+               ": /vaip/rounding: expected one of \"floor\", \"ceil\", \"positive_inf\"");
   CHECK_THROWS(load_text(R"({"vaip": {"device": "phoenix", "rows": 5}})"),
                ": /vaip/rows: expected an integer from 1 to 4 (the rows of phoenix's array), got 5");
   CHECK_THROWS(load_text(R"({"vapi": {}})"), ": /vapi: unknown key \"vapi\"; did you mean \"vaip\"?");
@@ -376,7 +401,8 @@ TEST(spellings_and_values_of_options) {
   CHECK_THROWS(resolve_config({{"log_level", "verbos"}}),
                "expected one of \"error\", \"warning\", \"info\", \"debug\"");
   CHECK_THROWS(resolve_config({{"opt_level", "7"}}), "option \"opt_level\": expected one of \"0\", \"1\"");
-  CHECK_THROWS(resolve_config({{"numerics", "xdna"}}), "option \"numerics\": \"xdna\"");
+  CHECK_THROWS(resolve_config({{"rounding", "conv_evn"}}), "option \"rounding\": expected one of \"floor\"");
+  CHECK_THROWS(resolve_config({{"rounding", "conv_evn"}}), "did you mean \"conv_even\"?");
   CHECK_THROWS(resolve_config({{"encryption_key", "abc"}}),
                "option \"encryption_key\": expected a string that matches");
   CHECK_THROWS(resolve_config({{"device", "stryx"}}),
