@@ -2,8 +2,8 @@
 //
 //   out = Q(activation((acc + integer_bias[c]) * scale[c] + real_bias[c]))
 //
-// as if in double, rounded once by the output's mode. Activations that only cut (none, relu, clip) become limits on the result, which is the
-// same because Q is monotone.
+// as if in double, rounded once by the output's mode. Activations that only cut off (none, relu, clip) become limits on
+// the result, which is the same because Q is monotone.
 #pragma once
 
 #include <cstdint>
