@@ -1,0 +1,40 @@
+#include "frontend/unit_values.h"
+
+#include <utility>
+
+namespace vaip::frontend {
+
+ir::Value tensor_value(const std::string& name, ir::DType dtype, const ir::Shape& shape,
+                       std::optional<ir::QuantParams> params) {
+  return {name, dtype, shape, std::move(params), std::nullopt};
+}
+
+ir::Value constant_value(const std::string& name, const TensorData& tensor, std::optional<ir::QuantParams> params) {
+  ir::Value value = tensor_value(name, tensor.dtype, tensor.shape, std::move(params));
+  value.constant = tensor.constant;
+  return value;
+}
+
+bool is_plain_type(ir::DType dtype) {
+  return (ir::is_integer(dtype) && ir::size_of(dtype) > 0) || dtype == ir::DType::boolean;
+}
+
+std::string not_quantized(const GraphIndex& index, const std::string& value) {
+  const TensorInfo* info = index.info(value);
+  const ir::DType dtype = info ? info->dtype : ir::DType::undefined;
+  const std::string type(ir::name(dtype));
+  switch (dtype) {
+    case ir::DType::undefined:
+      return "comes from no DequantizeLinear; quantize it";
+    case ir::DType::f32:
+      return "is float; quantize it (no DequantizeLinear before it)";
+    case ir::DType::f16:
+    case ir::DType::bf16:
+    case ir::DType::f64:
+      return "is " + type + "; convert the model to float and quantize it";
+    default:
+      return "is " + type + "; tensors are read through a DequantizeLinear only";
+  }
+}
+
+}  // namespace vaip::frontend
