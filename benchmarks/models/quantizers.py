@@ -12,7 +12,6 @@ import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, version_converter
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
-from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 Inputs = dict[str, NDArray[Any]]
@@ -74,6 +73,8 @@ def _four_bits(form: QuantFormat) -> Callable[[Path, Path, Sequence[Inputs]], No
     """Weights of matrix products alone, in blocks of 32 along the reduction."""
 
     def run(source: Path, target: Path, feeds: Sequence[Inputs]) -> None:
+        from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer  # needs onnx-ir
+
         # Not preprocessed: onnxruntime would make Gemm of MatMul and Add, which this quantizer passes by.
         model = onnx.load(source)
         if form == QuantFormat.QDQ:  # blocks came with opset 21
