@@ -118,6 +118,11 @@ class Steady {
     return std::max(finish[0], finish[1]);
   }
   double drain(double share) const { return transfer({0, 0, share})[2]; }
+  // The last of so many parts; a task of its own is started once there is something to write.
+  double drain_last(double parts) const {
+    const bool own_task = parts > 1 && static_cast<double>(c().far.tasks) / runs_ >= parts;
+    return drain(1 / parts) + (own_task ? c().far.task_cycles : 0);
+  }
 
   // Before a channel's first data in a run.
   double start(const Path& path, bool first_run) const {
@@ -140,7 +145,7 @@ class Steady {
     // done, and that of the last is left at the end.
     const bool staggered = std::max(waves(layer_.a), waves(layer_.b)) > 1;
     const std::int64_t groups = staggered ? waves(layer_.c) : 1;
-    const double first = 1 / static_cast<double>(groups) / blocks_;
+    const double parts = static_cast<double>(groups) * blocks_, first = 1 / parts;  // of the output
     const double first_output = computed(first_run, 1 / blocks_, groups, 0) + c().near_tile;
 
     // Output that leaves while there still are inputs to come.
@@ -148,8 +153,8 @@ class Steady {
     const double begin = std::max(start(paths_[0], first_run), start(paths_[1], first_run));
     const double meanwhile = drained > 0 ? std::clamp((begin + fetched - first_output) / drained, 0.0, 1 - first) : 0;
 
-    const double by_cores = computed(first_run, 1, 1, meanwhile) + c().near_tile + drain(first);
-    const double by_streams = first_output + c().near - c().near_tile + drain(first);
+    const double by_cores = computed(first_run, 1, 1, meanwhile) + c().near_tile + drain_last(parts);
+    const double by_streams = first_output + c().near - c().near_tile + drain_last(parts);
     if (c().far.tasks == 0) return std::max(by_cores, by_streams);
     // Inputs of further blocks have come by the first output, as far as there were buffers.
     const auto to_come = [&](const Path& path) {
