@@ -21,6 +21,7 @@ struct Path {
   double tiles = 0;       // of each stream
   double unique = 1;      // of these: come from DDR
   double first_unit = 0;  // share of what the run fetches that comes first
+  double ahead = 0;       // and that there is room for before the first call
 };
 
 class Steady {
@@ -71,8 +72,12 @@ class Steady {
     result.near_tile = near_tile_cycles(operand, device);
     result.tiles = static_cast<double>(operand.tiles) / runs_;
     result.unique = std::max(1.0, static_cast<double>(unique_tiles(operand)) / runs_);
-    const std::int64_t unit = layer_.steps > 0 ? layer_.steps / units(operand.staging) : 1;
+    const Staging& staging = operand.staging;
+    const std::int64_t unit = layer_.steps > 0 ? layer_.steps / units(staging) : 1;
     result.first_unit = std::min(1.0, static_cast<double>(unit) / result.unique);
+    // The memory tiles' units, and those that the cores' buffers let go.
+    const std::int64_t let_go = staging.replays > 1 ? 0 : operand.buffers / unit;
+    result.ahead = std::min(1.0, static_cast<double>((staging.units + let_go) * unit) / result.unique);
     return result;
   }
   const Path& c() const { return paths_[2]; }
@@ -113,6 +118,11 @@ class Steady {
     return std::max(finish[0], finish[1]);
   }
   double drain(double share) const { return transfer({0, 0, share})[2]; }
+  // The last of so many parts; a task of its own is started once there is something to write.
+  double drain_last(double parts) const {
+    const bool own_task = parts > 1 && static_cast<double>(c().far.tasks) / runs_ >= parts;
+    return drain(1 / parts) + (own_task ? c().far.task_cycles : 0);
+  }
 
   // Before a channel's first data in a run.
   double start(const Path& path, bool first_run) const {
@@ -134,17 +144,17 @@ class Steady {
     // Cores that get their tiles one wave after another also end so: output begins to leave when the first wave is
     // done, and that of the last is left at the end.
     const bool staggered = std::max(waves(layer_.a), waves(layer_.b)) > 1;
-    const double portion = staggered ? 1 / static_cast<double>(waves(layer_.c)) : 1;
-    const double first = portion / blocks_;
-    const double first_output = computed(first_run, 1 / blocks_, portion, 0) + c().near_tile;
+    const std::int64_t groups = staggered ? waves(layer_.c) : 1;
+    const double parts = static_cast<double>(groups) * blocks_, first = 1 / parts;  // of the output
+    const double first_output = computed(first_run, 1 / blocks_, groups, 0) + c().near_tile;
 
     // Output that leaves while there still are inputs to come.
     const double fetched = fetch(1, 1), drained = drain(1);
     const double begin = std::max(start(paths_[0], first_run), start(paths_[1], first_run));
     const double meanwhile = drained > 0 ? std::clamp((begin + fetched - first_output) / drained, 0.0, 1 - first) : 0;
 
-    const double by_cores = computed(first_run, 1, 1, meanwhile) + c().near_tile + drain(first);
-    const double by_streams = first_output + c().near - c().near_tile + drain(first);
+    const double by_cores = computed(first_run, 1, 1, meanwhile) + c().near_tile + drain_last(parts);
+    const double by_streams = first_output + c().near - c().near_tile + drain_last(parts);
     if (c().far.tasks == 0) return std::max(by_cores, by_streams);
     // Inputs of further blocks have come by the first output, as far as there were buffers.
     const auto to_come = [&](const Path& path) {
@@ -158,11 +168,14 @@ class Steady {
   }
 
   // From the start to the end of the last kernel call of a share of the blocks, while a share of the output leaves.
-  // portion: of the cores, of those that get their tiles one wave after another.
-  double computed(bool first_run, double share, double portion, double written) const {
-    const Shares first =
-        transfer({std::min(share, paths_[0].first_unit) * portion, std::min(share, paths_[1].first_unit) * portion, 0});
-    const Shares all = transfer({share * portion, share * portion, written});
+  // groups: of cores that get their tiles and end one after another, of which the first is meant.
+  double computed(bool first_run, double share, std::int64_t groups, double written) const {
+    Shares first{}, all{};
+    for (const std::size_t i : {0, 1}) {
+      const double portion = first_waves(paths_[i], groups);
+      first[i] = arrival(i, std::min(share, paths_[i].first_unit) * portion, 0, 0);
+      all[i] = arrival(i, share * portion, share * first_waves(paths_[1 - i], groups), written);
+    }
     double head = 0;  // until the first call
     for (const std::size_t i : {0, 1})
       head = std::max(head, start(paths_[i], first_run) + first[i] + paths_[i].near_tile);
@@ -179,6 +192,21 @@ class Steady {
       if (paths_[i].operand->staging.unit_tiles > 1) longest = std::max(longest, begin + by_units(paths_[i], all[i]));
     }
     return longest;
+  }
+
+  // Of an operand's waves, those that the first of so many groups of cores needs.
+  static double first_waves(const Path& path, std::int64_t groups) {
+    const std::int64_t count = waves(*path.operand);
+    return static_cast<double>((count + groups - 1) / groups) / static_cast<double>(count);
+  }
+  // When a share of an input has come, beside what is needed of the other: that does not wait for the first call, but
+  // goes on as far as there is room.
+  double arrival(std::size_t input, double share, double other, double written) const {
+    Shares shares{};
+    shares[input] = share;
+    shares[1 - input] = std::max(other, paths_[1 - input].ahead);
+    shares[2] = written;
+    return transfer(shares)[input];
   }
 
   // A stream from its first tile on; or, having filled the cores' buffers, from the first call on.
