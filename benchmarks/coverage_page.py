@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +73,15 @@ Where both totals are the same, so are the graphs. What AMD's provider leaves to
 """
 
 
+def _installed(name: str) -> str:
+    try:
+        return f"{name} {version(name)}"
+    except PackageNotFoundError:
+        return f"no {name}"
+
+
 def page(results: Sequence[JsonObject]) -> str:
-    packages = ", ".join(f"{name} {version(name)}" for name in ("amd-quark", "onnxruntime", "onnx", "torch"))
+    packages = ", ".join(_installed(name) for name in ("amd-quark", "onnxruntime", "onnx", "torch"))
     device = next((r["device"] for r in results if "device" in r), "strix")
     table, more = _parity(results)
     collected = [r for r in results if r["network"] in NETWORKS]

@@ -217,7 +217,8 @@ def in_qdq_form(case: Any) -> ModelBuilder | None:
 @pytest.mark.filterwarnings("ignore")
 def test_node_tests_in_qdq_form(cases: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
     """The specification's examples of each operator, quantized to 8 bits: one step at most from the oracle."""
-    ran, failures = 0, []
+    failures = []
+    ran: Counter[str] = Counter()  # newer cases than onnxruntime's newest opset do not
     claimed: Counter[str] = Counter()
     for case in cases:
         try:
@@ -229,7 +230,7 @@ def test_node_tests_in_qdq_form(cases: list[Any], capsys: pytest.CaptureFixture[
             run(cpu_session(model), feeds)  # onnxruntime does not take every opset and type of the suite
         except (NotImplementedError, RuntimeError, ort.capi.onnxruntime_pybind11_state.Fail):
             continue
-        ran += 1
+        ran[case.model.graph.node[0].op_type] += 1
         try:
             session = vaip_session(model, fallback=True)
             claimed.update(claimed_nodes(session))
@@ -239,7 +240,8 @@ def test_node_tests_in_qdq_form(cases: list[Any], capsys: pytest.CaptureFixture[
             failures.append(f"{case.name}: {type(error).__name__}: {str(error)[:300]}")
     anchors = {op: n for op, n in claimed.items() if op in OPERATORS}
     with capsys.disabled():
-        print(f"\n{ran} node tests in QDQ form; VitisAIEP claimed {anchors}")
+        print(f"\n{ran.total()} node tests in QDQ form; VitisAIEP claimed {anchors}")
     assert not failures, "\n".join(failures)
-    assert ran > 180
-    assert set(OPERATORS) - set(claimed) <= {"Identity"}, "operators that were never claimed"
+    assert ran.total() > 180
+    assert len(ran) > 0.8 * len(OPERATORS)
+    assert set(ran) - set(claimed) <= {"Identity"}, "operators that were never claimed"

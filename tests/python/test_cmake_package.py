@@ -55,7 +55,7 @@ def test_the_application_runs_a_model(build: tuple[Path, str]) -> None:
 def test_its_errors_reach_the_user(build: tuple[Path, str]) -> None:
     error = run(build[0] / "consumer", MODELS / "mixed.onnx", exit_code=1).stderr
     assert "not claimed by the IPU" in error
-    assert "cos (Cos): " in error
+    assert "Tan `tan`: " in error
     missing = run(build[0] / "consumer", "missing.onnx", exit_code=1).stderr
     assert "cannot read 'missing.onnx': no such file" in missing
 

