@@ -1,5 +1,6 @@
 // Float rows times a constant matrix of few bits whose scales and zero points belong to blocks along the depth
-// (MatMulNBits, DequantizeLinear with a block_size). The weights stay packed; a column is unpacked once for all rows.
+// (MatMulNBits, DequantizeLinear with a block_size). The weights stay integers, of 16 bits
+// each; a column is made real once for all rows.
 #include <omp.h>
 
 #include <algorithm>
