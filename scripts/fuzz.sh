@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every libFuzzer target of tests/fuzz for SECONDS, with AddressSanitizer and UndefinedBehaviorSanitizer: files that
 # come from outside must end in an error or a success, never in a crash, a hang or gigabytes of memory.
-#   scripts/fuzz.sh SECONDS [target...]     targets without "fuzz_": config, options, device, model; default: all
+#   scripts/fuzz.sh SECONDS [target...]     targets without "fuzz_": config, options, device, model, context; default: all
 # Needs clang and the environment that scripts/test.sh makes (or PYTHON= one with the dev requirements). The corpus grows in
 # build/fuzz/corpus from run to run; inputs that fail are left in build/fuzz/findings, where the target's binary replays them:
 #   build/fuzz/tests/fuzz/fuzz_model build/fuzz/findings/model-crash-...

@@ -17,7 +17,13 @@ ProviderOptions select_options(const std::map<std::string, std::string>& session
       // providers=[("VitisAIEP", {"device_id": ...})] chooses among the OrtEpDevices: onnxruntime's own option.
       if (name != "device_id") options.entries.emplace(name, value);
     } else if (key == "ep.context_enable") {
-      options.make_ep_context = value == "1";
+      options.context.make = value == "1";
+    } else if (key == "ep.context_embed_mode") {
+      options.context.embed = value == "1";
+    } else if (key == "ep.context_file_path") {
+      options.context.model_path = value;
+    } else if (key == "ep.context_node_name_prefix") {
+      options.context.node_prefix = value;
     } else if (key == "session.disable_cpu_ep_fallback") {
       options.cpu_fallback_disabled = value == "1";
     } else if (key == "session.disable_aot_function_inlining") {

@@ -8,12 +8,20 @@
 
 namespace vaip::ep {
 
+// onnxruntime's ep.context_...: the session is to write an EPContext model.
+struct ContextOptions {
+  bool make = false;
+  bool embed = false;       // the contexts go into the model; else into files beside it
+  std::string model_path;   // of the EPContext model; "": the model's own, with "_ctx" added
+  std::string node_prefix;  // of the names of its nodes and files
+};
+
 struct ProviderOptions {
   std::map<std::string, std::string> entries;  // keys of ours, without onnxruntime's prefix "ep.vitisaiep."
-  bool make_ep_context = false;                // the session is to write an EPContext model
-  std::string session_tag;                     // VAIP_SESSION_TAG; "" without one
-  bool cpu_fallback_disabled = false;          // onnxruntime refuses the model when its CPU provider has to run a node
-  bool functions_inlined_late = false;         // only after the providers were asked for the nodes that they take
+  ContextOptions context;
+  std::string session_tag;              // VAIP_SESSION_TAG; "" without one
+  bool cpu_fallback_disabled = false;   // onnxruntime refuses the model when its CPU provider has to run a node
+  bool functions_inlined_late = false;  // only after the providers were asked for the nodes that they take
 };
 
 ProviderOptions read_options(const OrtSessionOptions& session_options);

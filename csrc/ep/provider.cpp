@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "ep/compiled_node.h"
+#include "ep/ep_context.h"
 #include "ep/factory.h"
 #include "ep/options.h"
 #include "ep/profiler.h"
@@ -56,6 +57,22 @@ void drop_own_fused_nodes(const frontend::OrtImport& import, report::SessionRepo
   report.nodes.resize(kept);
 }
 
+// A context stands for nodes that were claimed when it was made: each is a cluster of its own.
+void claim_contexts(const frontend::OnnxGraph& graph, partition::Partition& partition) {
+  const auto own = [&](const partition::Unclaimed& node) { return is_own_context(graph.nodes[node.node]); };
+  for (const partition::Unclaimed& unclaimed : partition.unclaimed)
+    if (own(unclaimed)) partition.clusters.push_back({{unclaimed.node}, 1, 0});
+  partition.unclaimed.erase(std::remove_if(partition.unclaimed.begin(), partition.unclaimed.end(), own),
+                            partition.unclaimed.end());
+}
+
+// The nodes of a fused graph, with constants of their own: what they are, or what a context says that they were.
+frontend::OnnxGraph cluster_content(const OrtGraph& graph) {
+  frontend::OrtImport import = frontend::import_graph(graph, frontend::Constants::copy);
+  if (import.graph.nodes.size() != 1 || !is_own_context(import.graph.nodes[0])) return std::move(import.graph);
+  return read_context(import.graph.nodes[0], model_path(graph)).graph;
+}
+
 // One claimed node makes onnxruntime call Compile. Not one that may be a function's call: onnxruntime would not inline
 // it.
 void claim_any_node(const frontend::OrtImport& import, OrtEpGraphSupportInfo& claims) {
@@ -92,8 +109,9 @@ Provider::Provider(const OrtSessionOptions& session_options, const OrtLogger* lo
     return ort::guard([&] { static_cast<Provider*>(self)->get_capability(*graph, *claims); });
   };
   Compile = [](OrtEp* self, const OrtGraph** graphs, const OrtNode** fused, size_t count, OrtNodeComputeInfo** compiled,
-               OrtNode**) noexcept {
-    return ort::guard([&] { static_cast<Provider*>(self)->compile({graphs, count}, {fused, count}, compiled); });
+               OrtNode** contexts) noexcept {
+    return ort::guard(
+        [&] { static_cast<Provider*>(self)->compile({graphs, count}, {fused, count}, compiled, contexts); });
   };
   ReleaseNodeComputeInfos = [](OrtEp*, OrtNodeComputeInfo** compiled, size_t count) noexcept {
     for (size_t i = 0; i < count; ++i) delete static_cast<CompiledNode*>(compiled[i]);
@@ -130,10 +148,10 @@ void Provider::configure(const OrtSessionOptions& session_options) {
   judges_before_onnxruntime_ =
       options.cpu_fallback_disabled && !options.functions_inlined_late && config_.fallback != partition::Fallback::warn;
   target_ = std::make_shared<const Target>(make_target(config_));
-  if (options.make_ep_context) {
+  context_ = options.context;
+  if (context_.make && !config_.encryption_key.empty()) {
     fail(ErrorKind::unsupported,
-         "VitisAIEP does not make EPContext models: unset the session option ep.context_enable ",
-         "(compiling needs no cache: it takes milliseconds)");
+         "VitisAIEP does not encrypt EPContext models: unset encryption_key or the session option ep.context_enable");
   }
 }
 
@@ -175,7 +193,8 @@ void Provider::get_capability(const OrtGraph& graph, OrtEpGraphSupportInfo& clai
 bool Provider::claim_clusters(const GraphKey& key, const OrtGraph& graph, const frontend::OrtImport& import,
                               OrtEpGraphSupportInfo& claims) {
   const frontend::Recognition recognition = frontend::recognise(import.graph, frontend::Malformed::reason);
-  const partition::Partition partition = partition::partition(import.graph, recognition, config_);
+  partition::Partition partition = partition::partition(import.graph, recognition, config_);
+  claim_contexts(import.graph, partition);
   report::SessionReport report = report::start_report(import.graph, partition, config_);
   report.model = model_path(graph);
   drop_own_fused_nodes(import, report);
@@ -210,16 +229,23 @@ void Provider::throw_what_is_unfit(const char* who_wants_all_claimed) const {
 }
 
 void Provider::compile(Span<const OrtGraph* const> graphs, Span<const OrtNode* const> fused,
-                       OrtNodeComputeInfo** compiled) {
+                       OrtNodeComputeInfo** compiled, OrtNode** contexts) {
   if (ends_at_compile_) throw_what_is_unfit(kCpuFallbackDisabled);
   std::vector<std::unique_ptr<CompiledNode>> nodes;
+  std::vector<ort::Node> context_nodes;
   for (std::size_t i = 0; i < graphs.size(); ++i) {
-    const frontend::OrtImport import = frontend::import_graph(*graphs[i], frontend::Constants::copy);
-    nodes.push_back(std::make_unique<CompiledNode>(node_name(*fused[i]), frontend::lower(import.graph),
-                                                   frontend::input_names(*fused[i]), frontend::output_names(*fused[i]),
-                                                   target_, record_));
+    frontend::OnnxGraph cluster = cluster_content(*graphs[i]);
+    const std::string name = node_name(*fused[i]);
+    const std::vector<std::string> inputs = frontend::input_names(*fused[i]);
+    const std::vector<std::string> outputs = frontend::output_names(*fused[i]);
+    nodes.push_back(std::make_unique<CompiledNode>(name, frontend::lower(cluster), inputs, outputs, target_, record_));
+    if (context_.make) {
+      context_nodes.push_back(
+          make_context_node(name, inputs, outputs, std::move(cluster), context_, model_path(*graphs[i])));
+    }
   }
   for (std::size_t i = 0; i < nodes.size(); ++i) compiled[i] = nodes[i].release();
+  for (std::size_t i = 0; i < context_nodes.size(); ++i) contexts[i] = context_nodes[i].release();
 }
 
 void Provider::finish_initialization() {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "ep/cluster_program.h"
+#include "ep/options.h"
 #include "ep/session_registry.h"
 #include "frontend/ort_import.h"
 #include "ort/api.h"
@@ -38,7 +39,8 @@ class Provider : public OrtEp {
                       OrtEpGraphSupportInfo& claims);
   bool unfit() const;
   void throw_what_is_unfit(const char* who_wants_all_claimed) const;
-  void compile(Span<const OrtGraph* const> graphs, Span<const OrtNode* const> fused, OrtNodeComputeInfo** compiled);
+  void compile(Span<const OrtGraph* const> graphs, Span<const OrtNode* const> fused, OrtNodeComputeInfo** compiled,
+               OrtNode** contexts);
   void finish_initialization();
   void announce(const report::SessionReport& report) const;
   void write_files() const noexcept;
@@ -47,6 +49,7 @@ class Provider : public OrtEp {
   const std::shared_ptr<SessionRecord> record_;
   partition::Config config_;
   std::shared_ptr<const Target> target_;
+  ContextOptions context_;
   std::exception_ptr configuration_error_;
   bool judges_before_onnxruntime_ = false;                  // see unfit
   bool ends_at_compile_ = false;                            // the session, for what GetCapability saw last

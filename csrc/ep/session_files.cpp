@@ -1,37 +1,25 @@
 #include "ep/session_files.h"
 
-#include <cstdint>
 #include <cstdio>
 #include <filesystem>
-#include <string_view>
 
+#include "base/fingerprint.h"
 #include "report/trace.h"
 
 namespace vaip::ep {
 namespace {
 
-// FNV-1a, 64 bit (offset basis and prime as its authors define them); each text ends with a NUL, so that none runs on.
-class Fingerprint {
- public:
-  void add(std::string_view text) {
-    for (const char c : text) add_byte(static_cast<unsigned char>(c));
-    add_byte(0);
-  }
-  std::uint64_t value() const { return hash_; }
-
- private:
-  void add_byte(unsigned char byte) { hash_ = (hash_ ^ byte) * 0x100000001b3u; }
-  std::uint64_t hash_ = 0xcbf29ce484222325u;
-};
+// Each text ends with a NUL, so that none runs on into the next.
+void add_text(Fingerprint& fingerprint, const std::string& text) { fingerprint.add({text.c_str(), text.size() + 1}); }
 
 }  // namespace
 
 std::string default_cache_key(const report::SessionReport& report) {
   Fingerprint fingerprint;
   for (const report::NodeEntry& node : report.nodes) {
-    for (const std::string* text : {&node.name, &node.op_type, &node.domain}) fingerprint.add(*text);
-    for (const std::string& input : node.inputs) fingerprint.add(input);
-    for (const std::string& output : node.outputs) fingerprint.add(output);
+    for (const std::string* text : {&node.name, &node.op_type, &node.domain}) add_text(fingerprint, *text);
+    for (const std::string& input : node.inputs) add_text(fingerprint, input);
+    for (const std::string& output : node.outputs) add_text(fingerprint, output);
   }
   char key[17];
   std::snprintf(key, sizeof key, "%016llx", static_cast<unsigned long long>(fingerprint.value()));

@@ -54,6 +54,7 @@ struct OrtEp;
 struct OrtEpApi;
 struct OrtEpFactory;
 struct OrtEpProfilerImpl;
+struct OrtModelEditorApi;
 struct OrtNodeComputeInfo;
 struct OrtNodeFusionOptions;
 
@@ -230,7 +231,10 @@ struct OrtApi {
   void (*ReleaseTypeInfo)(OrtTypeInfo* input);
   void (*ReleaseTensorTypeAndShapeInfo)(OrtTensorTypeAndShapeInfo* input);
   void (*ReleaseSessionOptions)(OrtSessionOptions* input);
-  void* reserved_101_to_246[146];
+  void* reserved_101_to_210[110];
+  OrtStatus* (*CreateOpAttr)(const char* name, const void* data, int len, OrtOpAttrType type, OrtOpAttr** op_attr);
+  void (*ReleaseOpAttr)(OrtOpAttr* input);
+  void* reserved_213_to_246[34];
   OrtStatus* (*Logger_LogMessage)(const OrtLogger* logger, OrtLoggingLevel log_severity_level, const char* message,
                                   const char* file_path, int line_number, const char* func_name);
   OrtStatus* (*Logger_GetLoggingSeverityLevel)(const OrtLogger* logger, OrtLoggingLevel* out);
@@ -242,10 +246,13 @@ struct OrtApi {
                                                      const OrtTensorTypeAndShapeInfo* info);
   void* reserved_271;
   OrtStatus* (*ReadOpAttr)(const OrtOpAttr* op_attr, OrtOpAttrType type, void* data, size_t len, size_t* out);
-  void* reserved_273_to_288[16];
+  void* reserved_273_to_285[13];
+  void (*ReleaseNode)(OrtNode* input);
+  void* reserved_287_to_288[2];
   OrtStatus* (*GetValueInfoName)(const OrtValueInfo* value_info, const char** name);
   OrtStatus* (*GetValueInfoTypeInfo)(const OrtValueInfo* value_info, const OrtTypeInfo** type_info);
-  void* reserved_291_to_294[4];
+  const OrtModelEditorApi* (*GetModelEditorApi)();
+  void* reserved_292_to_294[3];
   void (*CreateKeyValuePairs)(OrtKeyValuePairs** out);
   void (*AddKeyValuePair)(OrtKeyValuePairs* kvps, const char* key, const char* value);
   const char* (*GetKeyValue)(const OrtKeyValuePairs* kvps, const char* key);
@@ -312,6 +319,13 @@ struct OrtApi {
   void* reserved_391_to_413[23];
   OrtStatus* (*GetTensorElementTypeAndShapeDataReference)(const OrtValue* value, ONNXTensorElementDataType* elem_type,
                                                           const int64_t** shape_data, size_t* shape_data_count);
+};
+
+struct OrtModelEditorApi {
+  void* reserved_0_to_5[6];
+  OrtStatus* (*CreateNode)(const char* operator_name, const char* domain_name, const char* node_name,
+                           const char* const* input_names, size_t input_names_len, const char* const* output_names,
+                           size_t output_names_len, OrtOpAttr** attributes, size_t attribs_len, OrtNode** node);
 };
 
 struct OrtEpApi {

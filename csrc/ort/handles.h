@@ -19,6 +19,8 @@ struct Releaser {
 
 using Status = std::unique_ptr<OrtStatus, Releaser<&OrtApi::ReleaseStatus>>;
 using Value = std::unique_ptr<OrtValue, Releaser<&OrtApi::ReleaseValue>>;
+using Node = std::unique_ptr<OrtNode, Releaser<&OrtApi::ReleaseNode>>;
+using OpAttr = std::unique_ptr<OrtOpAttr, Releaser<&OrtApi::ReleaseOpAttr>>;
 
 class KeyValuePairs {
  public:

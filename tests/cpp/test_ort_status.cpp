@@ -131,8 +131,16 @@ TEST(options_are_the_entries_with_our_prefix) {
                                                                       {"ep.context_enable", "0"}});
   const std::map<std::string, std::string> expected = {{"device", "phoenix"}, {"cacheDir", "/c"}};
   CHECK(options.entries == expected);
-  CHECK(!options.make_ep_context);
-  CHECK(vaip::ep::select_options({{"ep.context_enable", "1"}}).make_ep_context);
+  CHECK(!options.context.make);
+  const vaip::ep::ContextOptions context =
+      vaip::ep::select_options({{"ep.context_enable", "1"},
+                                {"ep.context_embed_mode", "1"},
+                                {"ep.context_file_path", "/m/model_ctx.onnx"},
+                                {"ep.context_node_name_prefix", "first_"}})
+          .context;
+  CHECK(context.make && context.embed);
+  CHECK_EQ(context.model_path, "/m/model_ctx.onnx");
+  CHECK_EQ(context.node_prefix, "first_");
 }
 
 VAIP_TEST_MAIN()

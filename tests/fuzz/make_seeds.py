@@ -68,6 +68,11 @@ def models() -> Iterable[bytes]:
     yield from (model for model in found if len(model) <= LARGEST_MODEL)
 
 
+def contexts() -> Iterable[bytes]:
+    """Models behind the byte that lets the target put a header before them."""
+    yield from (b"\x01" + model for model in models())
+
+
 def words_of_schemas(*schemas: Path) -> set[str]:
     """Every key and every text in the schemas: property names, enumerations, types."""
     return {word for path in schemas for word in re.findall(r'"([\w./:-]{2,40})"', path.read_text())}
@@ -87,6 +92,7 @@ def main(directory: Path) -> None:
         "options": (options(), device_words | {"xcompilerAttrs", "dpu_subgraph_num", "minimum_num_of_conv"}),
         "device": (devices(), device_words),
         "model": (models(), words_of_models()),
+        "context": (contexts(), words_of_models() | {"VAIPCTX1"}),
     }
     for target, (seeds, words) in targets.items():
         folder = directory / target

@@ -63,14 +63,15 @@ def expected_of(builder: ModelBuilder, feeds: dict[str, np.ndarray] | None = Non
 
 
 def session_of(
-    model: onnx.ModelProto,
+    model: onnx.ModelProto | bytes | str,
     providers: list[Any],
     config: dict[str, str] | None = None,
 ) -> ort.InferenceSession:
     options = vaip_options(fallback=True)
     for key, value in (config or {}).items():
         options.add_session_config_entry(key, value)
-    session = ort.InferenceSession(model.SerializeToString(), options, providers=providers)
+    source = model.SerializeToString() if isinstance(model, onnx.ModelProto) else model
+    session = ort.InferenceSession(source, options, providers=providers)
     session.disable_fallback()
     return session
 

@@ -284,9 +284,3 @@ def test_an_unknown_plugin_is_warned_of(tmp_path: Path, capfd: pytest.CaptureFix
     assert warning.startswith(f'{file}: /passes/1/plugin: unknown plug-in "vaip-pass_lvl1_dpu" of pass "odd"')
     assert capfd.readouterr().err.count(warning) == 1
     assert "Warning: " in str(vaip.reports()[-1])
-
-
-def test_ep_context_models_are_refused(tmp_path: Path) -> None:
-    config = {"ep.context_enable": "1", "ep.context_file_path": str(tmp_path / "context.onnx")}
-    with pytest.raises(RUNTIME_ERRORS, match=r"does not make EPContext models.*ep\.context_enable"):
-        session_of(network().build(), [EP_NAME, CPU], config)
