@@ -125,10 +125,9 @@ ort::Node make_context_node(const std::string& name, const std::vector<std::stri
                             const ContextOptions& options, const std::string& model_path) {
   cluster.inputs = inputs;
   cluster.outputs = outputs;
-  const std::string node_name = options.node_prefix + name;
   std::string context = frontend::pack_context({std::move(cluster), {}});
   if (!options.embed) {
-    const fs::path file = context_file(node_name, options, model_path);
+    const fs::path file = context_file(name, options, model_path);
     report::write_file(file.string(), context);
     context = file.filename().string();
   }
@@ -145,8 +144,9 @@ ort::Node make_context_node(const std::string& name, const std::vector<std::stri
   std::transform(attributes.begin(), attributes.end(), raw.begin(), [](const ort::OpAttr& a) { return a.get(); });
   const std::vector<const char*> input_names = pointers(inputs), output_names = pointers(outputs);
   OrtNode* node = nullptr;
+  // onnxruntime finds the node that replaces a fused one by its name.
   OrtStatus* status = ort::api().GetModelEditorApi()->CreateNode(
-      "EPContext", "com.microsoft", node_name.c_str(), input_names.data(), input_names.size(), output_names.data(),
+      "EPContext", "com.microsoft", name.c_str(), input_names.data(), input_names.size(), output_names.data(),
       output_names.size(), raw.data(), raw.size(), &node);
   // onnxruntime takes the attributes, one by one, and clears their pointers as it does.
   for (std::size_t i = 0; i < raw.size(); ++i)

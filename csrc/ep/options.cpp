@@ -22,8 +22,6 @@ ProviderOptions select_options(const std::map<std::string, std::string>& session
       options.context.embed = value == "1";
     } else if (key == "ep.context_file_path") {
       options.context.model_path = value;
-    } else if (key == "ep.context_node_name_prefix") {
-      options.context.node_prefix = value;
     } else if (key == "session.disable_cpu_ep_fallback") {
       options.cpu_fallback_disabled = value == "1";
     } else if (key == "session.disable_aot_function_inlining") {

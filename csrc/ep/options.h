@@ -11,9 +11,8 @@ namespace vaip::ep {
 // onnxruntime's ep.context_...: the session is to write an EPContext model.
 struct ContextOptions {
   bool make = false;
-  bool embed = false;       // the contexts go into the model; else into files beside it
-  std::string model_path;   // of the EPContext model; "": the model's own, with "_ctx" added
-  std::string node_prefix;  // of the names of its nodes and files
+  bool embed = false;      // the contexts go into the model; else into files beside it
+  std::string model_path;  // of the EPContext model; "": the model's own, with "_ctx" added
 };
 
 struct ProviderOptions {

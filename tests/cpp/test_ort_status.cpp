@@ -133,14 +133,11 @@ TEST(options_are_the_entries_with_our_prefix) {
   CHECK(options.entries == expected);
   CHECK(!options.context.make);
   const vaip::ep::ContextOptions context =
-      vaip::ep::select_options({{"ep.context_enable", "1"},
-                                {"ep.context_embed_mode", "1"},
-                                {"ep.context_file_path", "/m/model_ctx.onnx"},
-                                {"ep.context_node_name_prefix", "first_"}})
+      vaip::ep::select_options(
+          {{"ep.context_enable", "1"}, {"ep.context_embed_mode", "1"}, {"ep.context_file_path", "/m/model_ctx.onnx"}})
           .context;
   CHECK(context.make && context.embed);
   CHECK_EQ(context.model_path, "/m/model_ctx.onnx");
-  CHECK_EQ(context.node_prefix, "first_");
 }
 
 VAIP_TEST_MAIN()

@@ -1,5 +1,5 @@
-// The bytes that an EPContext node carries: header, model, and the cluster up to its layers. The first byte says whether
-// the rest stands behind a header that fits it, so that the model behind the fingerprint is reached too.
+// The bytes that an EPContext node carries: header, model, and the cluster up to its layers. The first byte says
+// whether the rest stands behind a header that fits it, so that the model behind the fingerprint is reached too.
 #include <string>
 
 #include "base/fingerprint.h"
