@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "ir/packed.h"
 
 namespace vaip::frontend {
 namespace {
@@ -32,20 +33,14 @@ std::vector<T> converted(const TensorData& tensor, std::size_t count) {
   return result;
 }
 
-// Two per byte, the first in the low nibble.
 std::vector<std::int64_t> packed_elements(const TensorData& tensor, const std::string& what) {
   const auto count = static_cast<std::size_t>(ir::element_count(tensor.shape));
   if (tensor.constant.size_bytes < (count + 1) / 2) {
     fail(ErrorKind::invalid_model, "constant `", what, "` has ", tensor.constant.size_bytes,
          " bytes, which is not the size of ", ir::name(tensor.dtype), " ", ir::to_string(tensor.shape));
   }
-  const auto* bytes = tensor.constant.as<std::uint8_t>();
-  std::vector<std::int64_t> result(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    const int nibble = (i % 2 == 0 ? bytes[i / 2] : bytes[i / 2] >> 4) & 0xF;
-    result[i] = tensor.dtype == ir::DType::s4 && nibble >= 8 ? nibble - 16 : nibble;
-  }
-  return result;
+  const auto integers = ir::unpack_4_bits(tensor.constant.as<std::uint8_t>(), count, tensor.dtype);
+  return {integers.begin(), integers.end()};
 }
 
 }  // namespace
@@ -69,7 +64,7 @@ std::vector<float> float_elements(const TensorData& tensor, const std::string& w
 }
 
 std::vector<std::int64_t> integer_elements(const TensorData& tensor, const std::string& what) {
-  if (tensor.dtype == ir::DType::u4 || tensor.dtype == ir::DType::s4) return packed_elements(tensor, what);
+  if (ir::is_packed(tensor.dtype)) return packed_elements(tensor, what);
   const std::size_t count = checked_count(tensor, what);
   switch (tensor.dtype) {
     case ir::DType::u8:

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "frontend/constants.h"
+#include "ir/packed.h"
 
 namespace vaip::frontend {
 namespace {
@@ -188,7 +189,7 @@ NamedTensor read_tensor(ProtobufReader reader, const std::string& source, const 
     fail(ErrorKind::invalid_model, source, ": tensor `", fields.name, "` of shape ", ir::to_string(fields.dims),
          " is too large");
 
-  const bool packed = tensor.data.dtype == DType::u4 || tensor.data.dtype == DType::s4;
+  const bool packed = ir::is_packed(tensor.data.dtype);
   if (packed) expected = count / 2 + count % 2;
   const bool readable = element != 0 || packed;  // strings, complex numbers, ... are kept as names without bytes
   if (readable) {

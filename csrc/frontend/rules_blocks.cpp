@@ -5,23 +5,25 @@
 
 #include "frontend/constants.h"
 #include "frontend/rules.h"
+#include "ir/packed.h"
 
 namespace vaip::frontend::rules {
 namespace {
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
-// `bits` unsigned bits each, the first in the lowest bits of a byte.
-std::vector<std::int32_t> unpack(const TensorData& tensor, std::int64_t rows, std::int64_t per_row, std::int64_t bits) {
+// Unsigned integers of 4 or 8 bits in rows of whole bytes.
+std::vector<std::int32_t> integers_of(const TensorData& tensor, std::int64_t rows, std::int64_t per_row,
+                                      std::int64_t bits) {
   const auto* bytes = tensor.constant.as<std::uint8_t>();
-  const std::int64_t row_bytes = ceil_div(per_row * bits, 8);
+  if (bits == 8) return {bytes, bytes + rows * per_row};
+  const std::int64_t row_bytes = ceil_div(per_row, 2);
   std::vector<std::int32_t> values;
   values.reserve(static_cast<std::size_t>(rows * per_row));
-  for (std::int64_t r = 0; r < rows; ++r)
-    for (std::int64_t i = 0; i < per_row; ++i) {
-      const std::int64_t bit = i * bits;
-      values.push_back((bytes[r * row_bytes + bit / 8] >> (bit % 8)) & ((1 << bits) - 1));
-    }
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const auto row = ir::unpack_4_bits(bytes + r * row_bytes, static_cast<std::size_t>(per_row), ir::DType::u4);
+    values.insert(values.end(), row.begin(), row.end());
+  }
   return values;
 }
 
@@ -29,7 +31,7 @@ std::vector<std::int32_t> unpack(const TensorData& tensor, std::int64_t rows, st
 ir::Constant without_padding(const TensorData& tensor, std::int64_t rows, std::int64_t stored, std::int64_t kept,
                              std::int64_t bits) {
   if (stored == kept) return tensor.constant;
-  const std::vector<std::int32_t> values = unpack(tensor, rows, stored, bits);
+  const std::vector<std::int32_t> values = integers_of(tensor, rows, stored, bits);
   std::vector<std::byte> bytes(static_cast<std::size_t>(ceil_div(rows * kept * bits, 8)));
   std::int64_t bit = 0;
   for (std::int64_t r = 0; r < rows; ++r)
@@ -89,7 +91,7 @@ void matmul_nbits(UnitBuilder& unit) {
       unit.decline("zero points of type ", ir::name(zero_points.dtype), "; packed uint8 is supported");
     }
     require_elements(node, zero_points, columns * ceil_div(blocks * bits, 8), "the zero point");
-    params.zero_point = unpack(zero_points, columns, blocks, bits);
+    params.zero_point = integers_of(zero_points, columns, blocks, bits);
   } else {
     params.zero_point.assign(static_cast<std::size_t>(columns * blocks), 1 << (bits - 1));
   }

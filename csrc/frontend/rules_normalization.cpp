@@ -36,6 +36,15 @@ void finish(UnitBuilder& unit, const ir::NormalizationAttrs& attrs) {
   unit.finish(attrs, 1);
 }
 
+// Instance and group normalization: neither their scale nor their bias may be absent.
+void finish_scaled_and_shifted(UnitBuilder& unit, const ir::NormalizationAttrs& attrs) {
+  const Node& node = unit.node();
+  if (!has_input(node, 1) || !has_input(node, 2)) reject(node, "has no scale or no bias");
+  unit.add_activation(0);
+  add_parameters(unit, 2);
+  finish(unit, attrs);
+}
+
 // The parameter's dimensions are the last ones of the tensor that it scales or shifts, or 1.
 void require_broadcast(const UnitBuilder& unit, const ir::Value& parameter, const ir::Shape& normalised) {
   const ir::Shape& shape = parameter.shape;
@@ -58,25 +67,15 @@ void layer_normalization(UnitBuilder& unit) {
   finish(unit, attrs);
 }
 
-void instance_normalization(UnitBuilder& unit) {
-  const Node& node = unit.node();
-  if (!has_input(node, 1) || !has_input(node, 2)) reject(node, "has no scale or no bias");
-  const ir::NormalizationAttrs attrs = read(node, Op::instance);
-  unit.add_activation(0);
-  add_parameters(unit, 2);
-  finish(unit, attrs);
-}
+void instance_normalization(UnitBuilder& unit) { finish_scaled_and_shifted(unit, read(unit.node(), Op::instance)); }
 
 // Its scale and bias have one element per group before version 21, one per channel since.
 void group_normalization(UnitBuilder& unit) {
   const Node& node = unit.node();
-  if (!has_input(node, 1) || !has_input(node, 2)) reject(node, "has no scale or no bias");
   if (!has_attribute(node, "num_groups")) reject(node, "has no num_groups");
   ir::NormalizationAttrs attrs = read(node, Op::group);
   attrs.groups = attribute(node, "num_groups", std::int64_t{1});
-  unit.add_activation(0);
-  add_parameters(unit, 2);
-  finish(unit, attrs);
+  finish_scaled_and_shifted(unit, attrs);
 }
 
 void batch_normalization(UnitBuilder& unit) {

@@ -202,31 +202,30 @@ const ir::Value& UnitBuilder::add_integer_tensor(std::size_t input, const Quanti
   return add({tensor_value(name, quantization.dtype, shape, quantization.params), {}});
 }
 
+const ir::Value& UnitBuilder::add_stored(const std::string& value, ir::DType dtype) {
+  if (const TensorData* constant = index().constant(value))
+    return add({constant_value(value, *constant, std::nullopt), {}});
+  return add({tensor_value(value, dtype, known_shape(node(), value), std::nullopt), {}});
+}
+
 const ir::Value& UnitBuilder::add_float_tensor(std::size_t input) {
   const std::string& name = input_name(input);
-  if (const TensorData* constant = index().constant(name))
-    return add({constant_value(name, *constant, std::nullopt), {}});
-  const TensorInfo* info = index().info(name);
+  const TensorInfo* info = index().constant(name) ? nullptr : index().info(name);
   if (info && info->dtype != ir::DType::f32 && info->dtype != ir::DType::undefined) {
     decline("input `", name, "` is ", ir::name(info->dtype), ", not float");
   }
-  return add({tensor_value(name, ir::DType::f32, known_shape(node(), name), std::nullopt), {}});
+  return add_stored(name, ir::DType::f32);
 }
 
 const ir::Value& UnitBuilder::add_plain(const std::string& value, const std::vector<ir::DType>& types) {
-  const auto check = [&](ir::DType dtype) {
-    if (std::find(types.begin(), types.end(), dtype) == types.end()) {
-      decline("input `", value, "` is ", ir::name(dtype), ", not ", ir::name(types.front()));
-    }
-  };
-  if (const TensorData* constant = index().constant(value)) {
-    check(constant->dtype);
-    return add({constant_value(value, *constant, std::nullopt), {}});
-  }
+  const TensorData* constant = index().constant(value);
   const TensorInfo* info = index().info(value);
-  const ir::DType dtype = info && info->dtype != ir::DType::undefined ? info->dtype : types.front();
-  check(dtype);
-  return add({tensor_value(value, dtype, known_shape(node(), value), std::nullopt), {}});
+  const ir::DType declared = constant ? constant->dtype : info ? info->dtype : ir::DType::undefined;
+  const ir::DType dtype = !constant && declared == ir::DType::undefined ? types.front() : declared;
+  if (std::find(types.begin(), types.end(), dtype) == types.end()) {
+    decline("input `", value, "` is ", ir::name(dtype), ", not ", ir::name(types.front()));
+  }
+  return add_stored(value, dtype);
 }
 
 const ir::Value& UnitBuilder::add_constant(ir::Value constant) { return add({std::move(constant), {}}); }
@@ -256,12 +255,9 @@ bool UnitBuilder::is_plain(std::size_t input) const {
 
 const ir::Value& UnitBuilder::add_plain(std::size_t input) {
   const std::string& name = input_name(input);
-  if (const TensorData* constant = index().constant(name))
-    return add({constant_value(name, *constant, std::nullopt), {}});
-  const ir::Shape& shape = known_shape(node(), name);
-  if (tensor_quantization(index(), name, shape.size()))
+  if (!index().constant(name) && tensor_quantization(index(), name, known_shape(node(), name).size()))
     decline("input `", name, "` is quantized; it is read through a DequantizeLinear only");
-  return add({tensor_value(name, workspace_.dtype(name), shape, std::nullopt), {}});
+  return add_stored(name, workspace_.dtype(name));
 }
 
 const ir::Value& UnitBuilder::add_own_tensor() { return add(dequantized(anchor_)); }

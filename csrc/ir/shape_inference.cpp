@@ -9,6 +9,8 @@ namespace shape_inference {
 namespace {
 // Larger than any tensor's dimension, small enough that the rules' arithmetic stays within 64 bits.
 constexpr std::int64_t kLargestDimension = std::int64_t{1} << 40;
+// No window that fits a machine needs more; sums and products of a few of these stay within 64 bits.
+constexpr std::int64_t kLargestParameter = std::int64_t{1} << 31;
 }  // namespace
 
 Inputs::Inputs(const Graph& graph, const Layer& layer) : layer_(layer) {
@@ -59,6 +61,11 @@ Shape Inputs::broadcast(const Shape& a, const Shape& b) const {
   } catch (const Error& error) {
     reject(error.kind(), error.what());
   }
+}
+
+void Inputs::require_window(const Shape& parameter, std::size_t count, std::int64_t least, const char* what) const {
+  require(parameter.empty() || parameter.size() == count, what, " has ", parameter.size(), " entries, not ", count);
+  for (const std::int64_t v : parameter) require(v >= least && v <= kLargestParameter, what, " has the entry ", v);
 }
 
 std::string Inputs::describe() const {

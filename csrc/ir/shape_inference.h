@@ -36,12 +36,23 @@ class Inputs {
   std::int64_t multiply(std::int64_t a, std::int64_t b) const;
   // broadcast(), with the layer named in the error.
   Shape broadcast(const Shape& a, const Shape& b) const;
+  // Throws Error(invalid_model) unless a window's parameter (strides, pads, ...) is absent or has `count` entries, each
+  // `least` or more and small enough that the rules' arithmetic stays within 64 bits.
+  void require_window(const Shape& parameter, std::size_t count, std::int64_t least, const char* what) const;
 
  private:
   std::string describe() const;
   const Layer& layer_;
   std::vector<const Shape*> shapes_;
 };
+
+// Entry i of a window's parameter, or the value that stands for an absent one.
+inline std::int64_t entry_or(const Shape& parameter, std::size_t i, std::int64_t otherwise) {
+  return i < parameter.size() ? parameter[i] : otherwise;
+}
+
+// Whether two dimensions are known and not the same.
+inline bool differ(std::int64_t a, std::int64_t b) { return a != b && a != kDynamic && b != kDynamic; }
 
 // windows and matrices
 std::vector<Shape> infer(const ConvAttrs& attrs, const Inputs& in);

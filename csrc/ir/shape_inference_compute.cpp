@@ -7,10 +7,7 @@ namespace vaip::ir {
 namespace {
 
 using AutoPad = ConvAttrs::AutoPad;
-
-std::int64_t at(const Shape& values, std::size_t i, std::int64_t otherwise) {
-  return i < values.size() ? values[i] : otherwise;
-}
+using shape_inference::entry_or;
 
 }  // namespace
 
@@ -26,8 +23,8 @@ Shape explicit_pads(const Shape& spatial, const Shape& kernel, const Shape& stri
     return pads.empty() ? result : pads;
   }
   for (std::size_t i = 0; i < rank; ++i) {
-    const std::int64_t stride = at(strides, i, 1);
-    const std::int64_t extent = (kernel[i] - 1) * at(dilations, i, 1) + 1;
+    const std::int64_t stride = entry_or(strides, i, 1);
+    const std::int64_t extent = (kernel[i] - 1) * entry_or(dilations, i, 1) + 1;
     std::int64_t total = extent - stride;  // what a stride of 1 needs, whatever the size
     if (stride != 1) {
       if (spatial[i] < 0) {
@@ -48,9 +45,6 @@ Shape explicit_pads(const Shape& spatial, const Shape& kernel, const Shape& stri
 namespace shape_inference {
 namespace {
 
-// No tensor that fits a machine needs more; sums and products of a few of these stay within 64 bits.
-constexpr std::int64_t kLargestParameter = std::int64_t{1} << 31;
-
 struct Window {
   const Shape &kernel, &strides, &dilations, &pads;
   AutoPad auto_pad;
@@ -63,16 +57,12 @@ void append_window(const Window& window, const Inputs& in, Shape& out) {
   const std::size_t rank = x.size() - 2;
   in.require(window.kernel.size() == rank, "a window of ", window.kernel.size(), " dimensions does not fit ", rank,
              " spatial dimensions");
-  const auto check = [&](const Shape& values, std::size_t expected, std::int64_t least, const char* what) {
-    in.require(values.empty() || values.size() == expected, what, " has ", values.size(), " entries, not ", expected);
-    for (const std::int64_t v : values) in.require(v >= least && v <= kLargestParameter, what, " has the entry ", v);
-  };
-  check(window.kernel, rank, 1, "kernel_shape");
-  check(window.strides, rank, 1, "strides");
-  check(window.dilations, rank, 1, "dilations");
-  check(window.pads, 2 * rank, 0, "pads");
+  in.require_window(window.kernel, rank, 1, "kernel_shape");
+  in.require_window(window.strides, rank, 1, "strides");
+  in.require_window(window.dilations, rank, 1, "dilations");
+  in.require_window(window.pads, 2 * rank, 0, "pads");
   for (std::size_t i = 0; i < rank; ++i) {
-    const std::int64_t size = x[2 + i], stride = at(window.strides, i, 1);
+    const std::int64_t size = x[2 + i], stride = entry_or(window.strides, i, 1);
     if (size == kDynamic) {
       out.push_back(kDynamic);
       continue;
@@ -82,8 +72,9 @@ void append_window(const Window& window, const Inputs& in, Shape& out) {
       continue;
     }
     const bool padded = window.auto_pad == AutoPad::notset;
-    const std::int64_t begin = padded ? at(window.pads, i, 0) : 0, end = padded ? at(window.pads, rank + i, 0) : 0;
-    const std::int64_t extent = (window.kernel[i] - 1) * at(window.dilations, i, 1) + 1;
+    const std::int64_t begin = padded ? entry_or(window.pads, i, 0) : 0,
+                       end = padded ? entry_or(window.pads, rank + i, 0) : 0;
+    const std::int64_t extent = (window.kernel[i] - 1) * entry_or(window.dilations, i, 1) + 1;
     const std::int64_t room = size + begin + end - extent;
     in.require(room >= 0, "the window of ", extent, " is larger than the padded input of ", size + begin + end);
     std::int64_t positions = room / stride + 1;
@@ -93,12 +84,6 @@ void append_window(const Window& window, const Inputs& in, Shape& out) {
     out.push_back(positions);
   }
 }
-
-bool differ(std::int64_t a, std::int64_t b) { return a != b && a != kDynamic && b != kDynamic; }
-
-}  // namespace
-
-namespace {
 
 // `bias`: the input that holds it.
 std::vector<Shape> infer_conv(const ConvAttrs& attrs, const Inputs& in, std::size_t bias) {

@@ -7,17 +7,12 @@ namespace vaip::ir {
 namespace {
 
 using AutoPad = ConvAttrs::AutoPad;
-
-constexpr std::int64_t kLargestParameter = std::int64_t{1} << 31;  // as for other windows
-
-std::int64_t at(const Shape& values, std::size_t i, std::int64_t otherwise) {
-  return i < values.size() ? values[i] : otherwise;
-}
+using shape_inference::entry_or;
 
 // What every input pixel along dimension i writes to, without pads.
 std::int64_t full_size(const ConvTransposeAttrs& attrs, std::size_t i, std::int64_t size, std::int64_t taps) {
-  return at(attrs.strides, i, 1) * (size - 1) + at(attrs.output_padding, i, 0) +
-         (taps - 1) * at(attrs.dilations, i, 1) + 1;
+  return entry_or(attrs.strides, i, 1) * (size - 1) + entry_or(attrs.output_padding, i, 0) +
+         (taps - 1) * entry_or(attrs.dilations, i, 1) + 1;
 }
 
 bool is_same(AutoPad auto_pad) { return auto_pad == AutoPad::same_upper || auto_pad == AutoPad::same_lower; }
@@ -25,9 +20,9 @@ bool is_same(AutoPad auto_pad) { return auto_pad == AutoPad::same_upper || auto_
 std::int64_t output_size(const ConvTransposeAttrs& attrs, std::size_t i, std::size_t rank, std::int64_t size,
                          std::int64_t taps) {
   if (!attrs.output_shape.empty()) return attrs.output_shape[i];
-  if (is_same(attrs.auto_pad)) return size * at(attrs.strides, i, 1);
+  if (is_same(attrs.auto_pad)) return size * entry_or(attrs.strides, i, 1);
   const bool padded = attrs.auto_pad == AutoPad::notset;
-  const std::int64_t pads = padded ? at(attrs.pads, i, 0) + at(attrs.pads, rank + i, 0) : 0;
+  const std::int64_t pads = padded ? entry_or(attrs.pads, i, 0) + entry_or(attrs.pads, rank + i, 0) : 0;
   return full_size(attrs, i, size, taps) - pads;
 }
 
@@ -53,7 +48,6 @@ namespace shape_inference {
 
 std::vector<Shape> infer(const ConvTransposeAttrs& attrs, const Inputs& in) {
   const Shape &x = in[0], &w = in[1];
-  const auto differ = [](std::int64_t a, std::int64_t b) { return a != b && a != kDynamic && b != kDynamic; };
   in.require(x.size() >= 3 && x.size() == w.size(), "input and weight must have the same rank of 3 or more");
   in.require(attrs.groups >= 1, "group is ", attrs.groups);
   in.require(!differ(x[1], w[0]), "the weight expects ", w[0], " input channels");
@@ -64,16 +58,12 @@ std::vector<Shape> infer(const ConvTransposeAttrs& attrs, const Inputs& in) {
     in.require(in[2].size() == 1 && !differ(in[2][0], channels), "the bias must have ", channels, " elements");
   }
   const std::size_t rank = x.size() - 2;
-  const auto check = [&](const Shape& values, std::size_t expected, std::int64_t least, const char* what) {
-    in.require(values.empty() || values.size() == expected, what, " has ", values.size(), " entries, not ", expected);
-    for (const std::int64_t v : values) in.require(v >= least && v <= kLargestParameter, what, " has the entry ", v);
-  };
-  check(attrs.kernel, rank, 1, "kernel_shape");
-  check(attrs.strides, rank, 1, "strides");
-  check(attrs.dilations, rank, 1, "dilations");
-  check(attrs.pads, 2 * rank, 0, "pads");
-  check(attrs.output_padding, rank, 0, "output_padding");
-  check(attrs.output_shape, rank, 1, "output_shape");
+  in.require_window(attrs.kernel, rank, 1, "kernel_shape");
+  in.require_window(attrs.strides, rank, 1, "strides");
+  in.require_window(attrs.dilations, rank, 1, "dilations");
+  in.require_window(attrs.pads, 2 * rank, 0, "pads");
+  in.require_window(attrs.output_padding, rank, 0, "output_padding");
+  in.require_window(attrs.output_shape, rank, 1, "output_shape");
   Shape out = {x[0], channels};
   for (std::size_t i = 0; i < rank; ++i) {
     const std::int64_t size = x[2 + i], taps = w[2 + i];

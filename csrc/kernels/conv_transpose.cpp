@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "ir/packed.h"
 #include "kernels/layers.h"
 #include "kernels/linear.h"
 #include "kernels/parallel.h"
@@ -63,7 +64,7 @@ void make_empty(PhaseAxis& axis, std::int64_t input) {
 // The constant [C, M/group, kernel...] as the weights [M, C/group, taps] of a phase.
 LinearWeights phase_weights(const ir::ConvTransposeAttrs& attrs, const Operand& w, const std::vector<PhaseAxis>& axes) {
   check_size(w);
-  const bool packed = w.dtype == ir::DType::u4 || w.dtype == ir::DType::s4;
+  const bool packed = ir::is_packed(w.dtype);
   const std::vector<std::int8_t> unpacked = packed ? unpack_4_bits(w) : std::vector<std::int8_t>{};
   const auto* from = packed ? reinterpret_cast<const std::byte*>(unpacked.data()) : w.constant->as<std::byte>();
   Operand turned = w;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "ir/packed.h"
 #include "kernels/real_block.h"
 
 namespace vaip::kernels {
@@ -61,12 +62,10 @@ std::int64_t inner_count(const ir::Shape& shape, int axis) {
   return ir::element_count(ir::Shape(shape.begin() + axis + 1, shape.end()));
 }
 
-bool is_packed(ir::DType dtype) { return dtype == ir::DType::u4 || dtype == ir::DType::s4; }
-
 }  // namespace
 
 void check_size(const Operand& constant) {
-  const std::size_t bits = is_packed(constant.dtype) ? 4 : 8 * ir::size_of(constant.dtype);
+  const std::size_t bits = ir::is_packed(constant.dtype) ? 4 : 8 * ir::size_of(constant.dtype);
   const std::size_t needed = (static_cast<std::size_t>(constant.count()) * bits + 7) / 8;
   if (!constant.constant || constant.constant->size_bytes < needed)
     fail(ErrorKind::invalid_model, "constant '", constant.name, "' of shape ", ir::to_string(constant.shape),
@@ -78,7 +77,7 @@ std::vector<double> real_values(const Operand& constant) {
   check_size(constant);
   const std::int64_t count = constant.count();
   std::vector<double> real(static_cast<std::size_t>(count));
-  if (is_packed(constant.dtype)) {
+  if (ir::is_packed(constant.dtype)) {
     const std::vector<std::int8_t> integers = unpack_4_bits(constant);
     std::copy(integers.begin(), integers.end(), real.begin());
   } else {
@@ -102,16 +101,8 @@ std::vector<double> real_values(const Operand& constant) {
 
 std::vector<std::int8_t> unpack_4_bits(const Operand& constant) {
   check_size(constant);
-  if (!is_packed(constant.dtype))
-    fail(ErrorKind::internal, "constant '", constant.name, "' of type ", ir::name(constant.dtype),
-         " was read as integers of 4 bits");
-  std::vector<std::int8_t> out(static_cast<std::size_t>(constant.count()));
-  const auto* bytes = constant.constant->as<std::uint8_t>();
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    const int nibble = (i % 2 == 0 ? bytes[i / 2] : bytes[i / 2] >> 4) & 0xF;
-    out[i] = static_cast<std::int8_t>(constant.dtype == ir::DType::s4 && nibble >= 8 ? nibble - 16 : nibble);
-  }
-  return out;
+  return ir::unpack_4_bits(constant.constant->as<std::uint8_t>(), static_cast<std::size_t>(constant.count()),
+                           constant.dtype);
 }
 
 }  // namespace vaip::kernels

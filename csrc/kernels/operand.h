@@ -54,7 +54,7 @@ ir::Shape broadcast_strides(const Operand& operand, const ir::Shape& shape);
 // A constant's elements as real numbers in row-major order, quantization parameters (also per axis) applied.
 std::vector<double> real_values(const Operand& constant);
 
-// The stored integers of a u4 or s4 constant, which are packed two per byte, the first in the low nibble.
+// The stored integers of a u4 or s4 constant.
 std::vector<std::int8_t> unpack_4_bits(const Operand& constant);
 
 // Throws Error(invalid_model) for a constant with fewer bytes than its shape and type need.

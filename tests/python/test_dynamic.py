@@ -238,9 +238,10 @@ def test_matmul_nbits(data: st.DataObject) -> None:
 @pytest.mark.parametrize("dtype", [TensorProto.INT4, TensorProto.UINT4, TensorProto.INT8, TensorProto.UINT8])
 @pytest.mark.parametrize("gemm", [False, True])
 @pytest.mark.parametrize("with_zero_points", [False, True])
-def test_blocked_weights(dtype: int, gemm: bool, with_zero_points: bool) -> None:
+@pytest.mark.parametrize(("depth", "block"), [(96, 32), (80, 32), (37, 7)])
+def test_blocked_weights(dtype: int, gemm: bool, with_zero_points: bool, depth: int, block: int) -> None:
     rng = np.random.default_rng(dtype)
-    rows, depth, columns, block = 3, 96, 11, 32
+    rows, columns = 3, 11
     low, high = {TensorProto.INT4: (-8, 8), TensorProto.UINT4: (0, 16), INT8: (-128, 128), UINT8: (0, 256)}[dtype]
     shape, axis = ((columns, depth), 1) if gemm else ((depth, columns), 0)
     grid = tuple(-(-n // block) if i == axis else n for i, n in enumerate(shape))
