@@ -24,8 +24,15 @@ std::shared_ptr<const Model::Impl> load(Span<const std::byte> bytes, const std::
   file->onnx = frontend::import_model(bytes, path.empty() ? "the model" : path, directory);
   frontend::fold_constants(file->onnx);
   give_each_reader_its_dequantize(file->onnx);
-  file->recognition = frontend::recognise(file->onnx);
   return std::make_shared<const Model::Impl>(std::move(file), std::move(config));
+}
+
+std::shared_ptr<const frontend::Recognition> recognised(const frontend::OnnxGraph& onnx,
+                                                        const partition::Config& config, const Model::Impl* earlier) {
+  const bool converts = partition::converts_floats(onnx, config);
+  if (earlier != nullptr && earlier->recognition->converts_floats == converts) return earlier->recognition;
+  return std::make_shared<const frontend::Recognition>(
+      frontend::recognise(onnx, {frontend::Malformed::error, converts}));
 }
 
 }  // namespace
@@ -40,12 +47,12 @@ std::vector<TensorDesc> describe(const frontend::OnnxGraph& graph, const std::ve
   return out;
 }
 
-Model::Impl::Impl(std::shared_ptr<const ModelFile> read, partition::Config chosen)
+Model::Impl::Impl(std::shared_ptr<const ModelFile> read, partition::Config chosen, const Impl* earlier)
     : file(std::move(read)),
       onnx(file->onnx),
-      recognition(file->recognition),
       config(std::move(chosen)),
-      partition(partition::partition(onnx, recognition, config)) {
+      recognition(recognised(onnx, config, earlier)),
+      partition(partition::partition(onnx, *recognition, config)) {
   if (config.fallback == partition::Fallback::error && !partition.unclaimed.empty()) {
     fail(ErrorKind::unsupported, partition.unclaimed.size(),
          " nodes are not claimed by the IPU and fallback is \"error\":", list_unclaimed());
@@ -75,7 +82,9 @@ Model Model::from_bytes(const void* data, std::size_t size, const Options& optio
 }
 
 Model Model::with_options(const Options& options) const {
-  return guarded([&] { return Model(std::make_shared<const Impl>(impl_->file, partition::resolve_config(options))); });
+  return guarded([&] { 
+    return Model(std::make_shared<const Impl>(impl_->file, partition::resolve_config(options), impl_.get()));
+  });
 }
 
 std::vector<TensorDesc> Model::inputs() const { return describe(impl_->onnx, impl_->onnx.inputs); }

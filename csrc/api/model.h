@@ -19,16 +19,16 @@ namespace vaip {
 struct ModelFile {
   std::string path;  // "" for bytes
   frontend::OnnxGraph onnx;
-  frontend::Recognition recognition;
 };
 
 struct Model::Impl {
-  Impl(std::shared_ptr<const ModelFile> read, partition::Config chosen);
+  // earlier: the same file with other options, whose recognition serves again where that does not depend on them.
+  Impl(std::shared_ptr<const ModelFile> read, partition::Config chosen, const Impl* earlier = nullptr);
 
   std::shared_ptr<const ModelFile> file;
   const frontend::OnnxGraph& onnx;  // of `file`
-  const frontend::Recognition& recognition;
   partition::Config config;
+  std::shared_ptr<const frontend::Recognition> recognition;
   partition::Partition partition;
 
   bool wholly_claimed() const { return partition.unclaimed.empty() && partition.clusters.size() == 1; }

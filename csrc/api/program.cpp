@@ -103,8 +103,9 @@ std::shared_ptr<const Program::Impl> compile_model(std::shared_ptr<const Model::
   for (std::size_t i = 0; i < model->partition.clusters.size(); ++i) {
     const auto start = std::chrono::steady_clock::now();
     const bool whole = model->wholly_claimed();
-    const ir::Graph graph =
-        whole ? model->recognition.graph : frontend::lower(cut_out(model->onnx, model->partition.clusters[i]));
+    const ir::Graph graph = whole ? frontend::executable(*model->recognition)
+                                  : frontend::lower(cut_out(model->onnx, model->partition.clusters[i]),
+                                                    model->recognition->converts_floats);
     report::ClusterEntry entry;
     entry.name = detail::concat("vaip_", i);
     entry.input_shapes = whole ? shapes : cluster_shapes(*model, shapes, graph);

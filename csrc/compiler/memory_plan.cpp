@@ -8,8 +8,21 @@
 namespace vaip::compiler {
 namespace {
 
+bool is_float(ir::DType dtype) {
+  return dtype == ir::DType::f32 || dtype == ir::DType::f16 || dtype == ir::DType::bf16;
+}
+
 bool contains(const std::vector<ir::ValueId>& values, ir::ValueId id) {
   return std::find(values.begin(), values.end(), id) != values.end();
+}
+
+// A Cast of a float input or output of the graph to or from the device's type.
+bool converts_at_edge(const ir::Graph& graph, const ir::Layer& layer) {
+  if (!layer.as<ir::CastAttrs>()) return false;
+  const ir::Value& from = graph.value(layer.inputs[0]);
+  const ir::Value& to = graph.value(layer.outputs[0]);
+  if (!is_float(from.dtype) || !is_float(to.dtype)) return false;
+  return contains(graph.inputs, layer.inputs[0]) || contains(graph.outputs, layer.outputs[0]);
 }
 
 // One piece of memory: a value and the views of it.
@@ -63,6 +76,7 @@ Role role(const ir::Graph& graph, const ir::Layer& layer) {
   if (!writes) return Role::empty;
   if (layer.as<ir::QuantizeAttrs>() && contains(graph.inputs, layer.inputs[0])) return Role::host;
   if (layer.as<ir::DequantizeAttrs>() && contains(graph.outputs, layer.outputs[0])) return Role::host;
+  if (converts_at_edge(graph, layer)) return Role::host;
   if (layer.as<ir::ReshapeAttrs>()) {
     const ir::Value& in = graph.value(layer.inputs[0]);
     const ir::Value& out = graph.value(layer.outputs[0]);

@@ -189,10 +189,19 @@ void Provider::get_capability(const OrtGraph& graph, OrtEpGraphSupportInfo& clai
   if (ends_at_compile_ && !claimed) claim_any_node(import, claims);
 }
 
+// Unless the options say, the model as it was offered first decides: what is quantized may be claimed and out of sight
+// by the next time, and the body of a control-flow node shows a part only.
+bool Provider::converts_floats(const GraphKey& key, const frontend::OrtImport& import) {
+  if (key.nested) return config_.enable_f32_to_bf16_conversion.value_or(false);
+  if (!claimed_before(import)) converts_floats_ = partition::converts_floats(import.graph, config_);
+  return converts_floats_;
+}
+
 // Whether any cluster was.
 bool Provider::claim_clusters(const GraphKey& key, const OrtGraph& graph, const frontend::OrtImport& import,
                               OrtEpGraphSupportInfo& claims) {
-  const frontend::Recognition recognition = frontend::recognise(import.graph, frontend::Malformed::reason);
+  const frontend::Recognition recognition =
+      frontend::recognise(import.graph, {frontend::Malformed::reason, converts_floats(key, import)});
   partition::Partition partition = partition::partition(import.graph, recognition, config_);
   claim_contexts(import.graph, partition);
   report::SessionReport report = report::start_report(import.graph, partition, config_);
@@ -238,7 +247,8 @@ void Provider::compile(Span<const OrtGraph* const> graphs, Span<const OrtNode* c
     const std::string name = node_name(*fused[i]);
     const std::vector<std::string> inputs = frontend::input_names(*fused[i]);
     const std::vector<std::string> outputs = frontend::output_names(*fused[i]);
-    nodes.push_back(std::make_unique<CompiledNode>(name, frontend::lower(cluster), inputs, outputs, target_, record_));
+    ir::Graph graph = frontend::lower(cluster, partition::converts_floats(cluster, config_));
+    nodes.push_back(std::make_unique<CompiledNode>(name, std::move(graph), inputs, outputs, target_, record_));
     if (context_.make) {
       context_nodes.push_back(
           make_context_node(name, inputs, outputs, std::move(cluster), context_, model_path(*graphs[i])));

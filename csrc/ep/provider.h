@@ -35,6 +35,7 @@ class Provider : public OrtEp {
   void configure(const OrtSessionOptions& session_options);
   void get_capability(const OrtGraph& graph, OrtEpGraphSupportInfo& claims);
   GraphKey key_of(const OrtGraph& graph, const frontend::OnnxGraph& content);
+  bool converts_floats(const GraphKey& key, const frontend::OrtImport& import);
   bool claim_clusters(const GraphKey& key, const OrtGraph& graph, const frontend::OrtImport& import,
                       OrtEpGraphSupportInfo& claims);
   bool unfit() const;
@@ -51,6 +52,7 @@ class Provider : public OrtEp {
   std::shared_ptr<const Target> target_;
   ContextOptions context_;
   std::exception_ptr configuration_error_;
+  bool converts_floats_ = false;                            // of the model's own graph
   bool judges_before_onnxruntime_ = false;                  // see unfit
   bool ends_at_compile_ = false;                            // the session, for what GetCapability saw last
   std::map<std::string, std::exception_ptr> graph_errors_;  // by GraphKey::name: a later look at the graph replaces it

@@ -73,6 +73,12 @@ bool is_product(const Node& node) {
 
 }  // namespace
 
+std::vector<std::string_view> activation_operators() {
+  std::vector<std::string_view> names = {"PRelu", "QuickGelu"};
+  for (const auto& [name, kind] : kinds()) names.push_back(name);
+  return names;
+}
+
 bool is_activation(const Node& node) {
   if (node.inputs.empty() || node.outputs.empty() || node.outputs[0].empty()) return false;
   if (node.domain == "com.microsoft") return node.op_type == "Gelu" || node.op_type == "QuickGelu";

@@ -9,6 +9,7 @@
 namespace vaip::frontend {
 
 bool is_activation(const Node& node);
+std::vector<std::string_view> activation_operators();
 
 // Throws Error(unsupported) when its parameters are no constants.
 ir::Activation read_activation(const GraphIndex& index, const Node& node);

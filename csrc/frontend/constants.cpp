@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/half.h"
 #include "ir/packed.h"
 
 namespace vaip::frontend {
@@ -54,6 +55,12 @@ std::vector<double> real_elements(const TensorData& tensor, const std::string& w
   const std::size_t count = checked_count(tensor, what);
   if (tensor.dtype == ir::DType::f32) return converted<float, double>(tensor, count);
   if (tensor.dtype == ir::DType::f64) return converted<double, double>(tensor, count);
+  if (tensor.dtype == ir::DType::f16 || tensor.dtype == ir::DType::bf16) {
+    std::vector<double> result;
+    for (const std::uint16_t bits : converted<std::uint16_t, std::uint16_t>(tensor, count))
+      result.push_back(tensor.dtype == ir::DType::f16 ? from_float16(bits) : from_bfloat16(bits));
+    return result;
+  }
   fail(ErrorKind::unsupported, "constant `", what, "` has the type ", ir::name(tensor.dtype), ", not float");
 }
 

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/half.h"
+#include "frontend/bf16_rounding.h"
 #include "frontend/constants.h"
 #include "frontend/integer_operators.h"
 #include "frontend/node_access.h"
@@ -142,6 +144,19 @@ std::optional<Quantization> as_read(const GraphIndex& index, const std::string& 
   return std::nullopt;
 }
 
+// What a DequantizeLinear to bfloat16 reads: such a constant, or one of another type and its QuantizeLinear.
+std::optional<std::vector<double>> rounded_reals(const GraphIndex& index, const std::string& tensor) {
+  if (const TensorData* stored = index.constant(tensor)) return real_elements(*stored, tensor);
+  const auto producer = index.producer(tensor);
+  if (!producer || !is_bf16_rounding(index, index.node(*producer))) return std::nullopt;
+  const std::string& source = index.node(*producer).inputs[0];
+  const TensorData* stored = index.constant(source);
+  if (!stored) return std::nullopt;
+  std::vector<double> reals = real_elements(*stored, source);
+  for (double& x : reals) x = BFloat16(x);
+  return reals;
+}
+
 template <typename T>
 void store(std::byte* out, std::size_t i, std::int64_t value) {
   const T element = static_cast<T>(value);
@@ -157,6 +172,11 @@ bool is_quantize_operator(const Node& node) {
 bool is_dequantize_operator(const Node& node) {
   const Spelling* found = spelling(node);
   return found && node.op_type == found->dequantize;
+}
+std::set<std::string> quantization_operators() {
+  std::set<std::string> names;
+  for (const Spelling& s : kSpellings) names.insert({s.quantize, s.dequantize});
+  return names;
 }
 bool is_quantize(const Node& node) { return is_quantize_operator(node) && is_well_formed(node); }
 bool is_dequantize(const Node& node) { return is_dequantize_operator(node) && is_well_formed(node); }
@@ -290,6 +310,7 @@ std::optional<std::vector<double>> constant_reals(const GraphIndex& index, const
   const auto producer = index.producer(value);
   if (!producer || !is_dequantize(index.node(*producer))) return std::nullopt;
   const Node& dq = index.node(*producer);
+  if (is_bf16_rounding(index, dq)) return rounded_reals(index, dq.inputs[0]);
   const TensorData* stored = index.constant(dq.inputs[0]);
   if (!stored) return std::nullopt;
   const Quantization quantization = read_quantization(index, dq, stored->shape.size());
@@ -307,6 +328,7 @@ bool same_tensor(const GraphIndex& index, const std::string& a, const std::strin
   if (!pa || !pb) return false;
   const Node &na = index.node(*pa), &nb = index.node(*pb);
   if (!is_dequantize(na) || !is_dequantize(nb) || na.inputs[0] != nb.inputs[0]) return false;
+  if (is_bf16_rounding(index, na) && is_bf16_rounding(index, nb)) return true;
   try {
     return read_quantization(index, na) == read_quantization(index, nb);
   } catch (const Error& error) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 
 #include "frontend/graph_index.h"
@@ -12,6 +13,7 @@ namespace vaip::frontend {
 // of com.amd.quark and VitisQuantizeLinear of com.vai.quantize, with their counterparts.
 bool is_quantize_operator(const Node& node);
 bool is_dequantize_operator(const Node& node);
+std::set<std::string> quantization_operators();
 // The same, and the node has an input, a scale and an output.
 bool is_quantize(const Node& node);
 bool is_dequantize(const Node& node);

@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "frontend/activations.h"
+#include "frontend/bf16_conversion.h"
+#include "frontend/bf16_rounding.h"
 #include "frontend/rules.h"
 
 namespace vaip::frontend {
@@ -42,8 +44,8 @@ void apply_rule(UnitBuilder& unit) {
 
 class Recogniser {
  public:
-  Recogniser(const OnnxGraph& graph, Malformed malformed)
-      : workspace_(graph), malformed_(malformed), reasons_(graph.nodes.size()) {
+  Recogniser(const OnnxGraph& graph, RecognitionOptions options)
+      : workspace_(graph, options.converts_floats), malformed_(options.malformed), reasons_(graph.nodes.size()) {
     for (Decomposed& found : find_decomposed(index())) {
       const std::size_t first = found.nodes.front();
       decomposed_.emplace(first, std::move(found));
@@ -83,7 +85,9 @@ class Recogniser {
     return producer && is_quantize(index().node(*producer)) && reads_constant(*producer);
   }
   bool belongs_to_readers(std::size_t i) const {
-    return is_dequantize(index().node(i)) || (is_quantize(index().node(i)) && reads_constant(i));
+    const Node& node = index().node(i);
+    if (is_dequantize(node) || (is_quantize(node) && reads_constant(i))) return true;
+    return workspace_.converts_floats() && is_bf16_rounding(index(), node);
   }
 
   // Builds a unit; where it is declined, the reason of the anchor.
@@ -141,10 +145,18 @@ class Recogniser {
 
 }  // namespace
 
-Recognition recognise(const OnnxGraph& graph, Malformed malformed) { return Recogniser(graph, malformed).run(); }
+Recognition recognise(const OnnxGraph& graph, RecognitionOptions options) {
+  Recognition recognition = Recogniser(graph, options).run();
+  recognition.converts_floats = options.converts_floats;
+  return recognition;
+}
 
-ir::Graph lower(const OnnxGraph& graph) {
-  Recognition recognition = recognise(graph);
+ir::Graph executable(const Recognition& recognition) {
+  return recognition.converts_floats ? convert_to_bf16(recognition.graph) : recognition.graph;
+}
+
+ir::Graph lower(const OnnxGraph& graph, bool converts_floats) {
+  const Recognition recognition = recognise(graph, {Malformed::error, converts_floats});
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
     if (!recognition.reasons[i].empty()) {
       fail(ErrorKind::internal, "a claimed node is not recognised in its cluster: ", label(graph.nodes[i]), ": ",
@@ -156,7 +168,7 @@ ir::Graph lower(const OnnxGraph& graph) {
     fail(ErrorKind::internal, "a cluster has ", graph.outputs.size(), " outputs, its layers write ", written,
          " of them");
   }
-  return std::move(recognition.graph);
+  return executable(recognition);
 }
 
 }  // namespace vaip::frontend

@@ -21,6 +21,7 @@ struct Recognition {
   std::vector<Unit> units;  // units[i].layer == graph.layers[i]
   // Per ONNX node: why it is in no unit, in words that say what to change and leave out the node's name; "" if in one.
   std::vector<std::string> reasons;
+  bool converts_floats = false;  // as it was asked for
 };
 
 // What becomes of a node that contradicts the ONNX specification.
@@ -29,12 +30,22 @@ enum class Malformed : std::uint8_t {
   reason,  // it is in no unit: for models that another reader has accepted, and will judge
 };
 
+struct RecognitionOptions {
+  Malformed malformed = Malformed::error;
+  // Layers all of whose tensors are float are layers that compute in bfloat16. Else they are in no unit: the model is
+  // to be quantized.
+  bool converts_floats = false;
+};
+
 // Never throws for what it merely does not support (that is a reason). Throws Error(invalid_model) for a graph whose
 // values do not fit together.
-Recognition recognise(const OnnxGraph& graph, Malformed malformed = Malformed::error);
+Recognition recognise(const OnnxGraph& graph, RecognitionOptions options = {});
+
+// The layers as the device executes them: with converts_floats, the float ones in bfloat16.
+ir::Graph executable(const Recognition& recognition);
 
 // The graph of a claimed cluster: `graph` holds its nodes only, and each of them must be recognised.
 // Throws Error(internal) that names the first node that is not.
-ir::Graph lower(const OnnxGraph& graph);
+ir::Graph lower(const OnnxGraph& graph, bool converts_floats = false);
 
 }  // namespace vaip::frontend

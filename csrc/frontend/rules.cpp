@@ -10,10 +10,11 @@
 namespace vaip::frontend {
 namespace {
 
+using CustomName = std::pair<std::string_view, std::string_view>;  // domain, operator
+
 // Operators of other domains than ai.onnx.
-Rule find_custom(const Node& node) {
-  using Name = std::pair<std::string_view, std::string_view>;  // domain, operator
-  static const std::map<Name, Rule> table = {
+const std::map<CustomName, Rule>& custom_rules() {
+  static const std::map<CustomName, Rule> table = {
       {{"com.microsoft", "DynamicQuantizeMatMul"}, rules::dynamic_quantize_matmul},
       {{"com.microsoft", "MatMulIntegerToFloat"}, rules::dynamic_quantize_matmul},
       {{"com.microsoft", "MatMulNBits"}, rules::matmul_nbits},
@@ -27,17 +28,22 @@ Rule find_custom(const Node& node) {
       {{"com.microsoft", "QLinearReduceMean"}, rules::qlinear_reduce_mean},
       {{"com.microsoft", "QLinearSoftmax"}, rules::qlinear_softmax},
       {{"com.microsoft", "QLinearConcat"}, rules::qlinear_concat},
+      {{"com.microsoft", "FusedMatMul"}, rules::fused_matmul},
+      {{"com.microsoft", "FusedGemm"}, rules::fused_gemm},
+      {{"com.microsoft", "FusedConv"}, rules::fused_conv},
+      {{"com.microsoft", "BiasGelu"}, rules::fast_gelu},
+      {{"com.microsoft", "FastGelu"}, rules::fast_gelu},
+      {{"com.microsoft", "Attention"}, rules::attention},
+      {{"com.microsoft", "MultiHeadAttention"}, rules::multi_head_attention},
+      {{"com.microsoft", "EmbedLayerNormalization"}, rules::embed_layer_normalization},
       {{"com.microsoft", "SkipLayerNormalization"}, rules::skip_normalization},
       {{"com.microsoft", "SkipSimplifiedLayerNormalization"}, rules::skip_normalization},
       {{"com.amd.quark", "ExtendedInstanceNormalization"}, rules::instance_normalization},
       {{"com.vai.quantize", "VitisInstanceNormalization"}, rules::instance_normalization}};
-  const auto found = table.find({node.domain, node.op_type});
-  return found != table.end() ? found->second : nullptr;
+  return table;
 }
 
-}  // namespace
-
-Rule find_rule(const Node& node) {
+const std::unordered_map<std::string_view, Rule>& onnx_rules() {
   static const std::unordered_map<std::string_view, Rule> table = {
       {"Conv", rules::conv},
       {"Gemm", rules::gemm},
@@ -120,12 +126,27 @@ Rule find_rule(const Node& node) {
       {"DynamicQuantizeLinear", rules::dynamic_quantize},
       {"MatMulInteger", rules::integer_product},
       {"ConvInteger", rules::integer_product}};
+  return table;
+}
+
+}  // namespace
+
+Rule find_rule(const Node& node) {
   if (is_quantize_operator(node)) return rules::quantize;
   if (is_dequantize_operator(node)) return rules::dequantize;
-  if (const Rule custom = find_custom(node)) return custom;
-  const auto found = table.find(node.op_type);
-  if (found != table.end() && node.domain.empty()) return found->second;
+  const auto custom = custom_rules().find({node.domain, node.op_type});
+  if (custom != custom_rules().end()) return custom->second;
+  const auto found = onnx_rules().find(node.op_type);
+  if (found != onnx_rules().end() && node.domain.empty()) return found->second;
   return is_activation(node) ? rules::activation : nullptr;
+}
+
+std::set<std::string> recognised_operators() {
+  std::set<std::string> names = quantization_operators();
+  for (const auto& [name, rule] : onnx_rules()) names.emplace(name);
+  for (const auto& [name, rule] : custom_rules()) names.emplace(name.second);
+  for (const std::string_view name : activation_operators()) names.emplace(name);
+  return names;
 }
 
 }  // namespace vaip::frontend

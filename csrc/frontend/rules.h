@@ -2,6 +2,9 @@
 // declines with a reason what VAIP does not execute.
 #pragma once
 
+#include <set>
+#include <string>
+
 #include "frontend/decomposed.h"
 #include "frontend/unit_builder.h"
 
@@ -12,12 +15,18 @@ using Rule = void (*)(UnitBuilder& unit);
 // The rule of an operator; nullptr where VAIP has no such layer.
 Rule find_rule(const Node& node);
 
+// The types of all operators that have one, in whatever domain: what the configuration's op_types may name.
+std::set<std::string> recognised_operators();
+
 namespace rules {
 
 // products: rules_product.cpp
 void conv(UnitBuilder& unit);
+void conv(UnitBuilder& unit, const ir::Activation& activation);
 void gemm(UnitBuilder& unit);
+void gemm(UnitBuilder& unit, const ir::Activation& activation);
 void matmul(UnitBuilder& unit);
+void product(UnitBuilder& unit, ir::MatMulAttrs attrs);  // of the first two inputs, without a bias
 void conv_transpose(UnitBuilder& unit);
 // QLinear forms: rules_qlinear_product.cpp, rules_qlinear.cpp
 void qlinear_conv(UnitBuilder& unit);
@@ -48,8 +57,16 @@ void instance_normalization(UnitBuilder& unit);
 void group_normalization(UnitBuilder& unit);
 void batch_normalization(UnitBuilder& unit);
 void lp_normalization(UnitBuilder& unit);
-void skip_normalization(UnitBuilder& unit);
 void decomposed(UnitBuilder& unit, const Decomposed& found);  // anchored at its last node
+// operators that onnxruntime fuses: rules_fused.cpp, rules_attention.cpp
+void fused_matmul(UnitBuilder& unit);
+void fused_gemm(UnitBuilder& unit);
+void fused_conv(UnitBuilder& unit);
+void fast_gelu(UnitBuilder& unit);  // and BiasGelu
+void skip_normalization(UnitBuilder& unit);
+void attention(UnitBuilder& unit);
+void multi_head_attention(UnitBuilder& unit);
+void embed_layer_normalization(UnitBuilder& unit);
 // data movement: rules_movement.cpp
 void concat(UnitBuilder& unit);
 void pad(UnitBuilder& unit);

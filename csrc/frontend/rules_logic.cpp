@@ -3,6 +3,7 @@
 #include <unordered_map>
 
 #include "frontend/rules.h"
+#include "frontend/unit_values.h"
 
 namespace vaip::frontend::rules {
 namespace {
@@ -87,7 +88,8 @@ void cast(UnitBuilder& unit) {
   if (node.since_version < 6) unit.decline("opset versions before 6 are not supported");
   const ir::DType to = ir::from_onnx(static_cast<int>(attribute(node, "to", std::int64_t{0})));
   const bool to_plain = (ir::is_integer(to) && ir::size_of(to) > 0) || to == ir::DType::boolean;
-  if (!to_plain && to != ir::DType::f32) {
+  const bool to_float = unit.converts_floats() ? is_float_type(to) : to == ir::DType::f32;
+  if (!to_plain && !to_float) {
     unit.decline("a cast to ", ir::name(to), " is not supported (supported: float, bool, integers)");
   }
   const bool from_plain = unit.is_plain(0);

@@ -127,10 +127,4 @@ void decomposed(UnitBuilder& unit, const Decomposed& found) {
   unit.finish(attrs);
 }
 
-void skip_normalization(UnitBuilder& unit) {
-  unit.decline(
-      "adds its inputs without a QuantizeLinear behind the sum; write it as Add and LayerNormalization (or "
-      "RMSNormalization) and quantize both");
-}
-
 }  // namespace vaip::frontend::rules

@@ -1,4 +1,6 @@
 // Convolutions and matrix products.
+#include <utility>
+
 #include "frontend/rules.h"
 
 namespace vaip::frontend::rules {
@@ -27,11 +29,21 @@ void check_weight_axis(const UnitBuilder& unit, const ir::Value& weight, bool tr
   }
 }
 
-// Products are of integers: their accumulators are.
+// Products are of integers, whose accumulators are, or of floats that are converted.
 void require_integers(const UnitBuilder& unit, const ir::Value& factor) {
-  if (!factor.quant) {
+  if (!factor.quant && !unit.converts_floats()) {
     unit.decline(factor.constant ? "weight `" : "input `", factor.name, "` is float; quantize it",
                  factor.constant ? "" : " (no DequantizeLinear before it)");
+  }
+}
+
+// Both operands are numbers of one kind; but a quantized constant stands for floats, too.
+void require_one_kind(const UnitBuilder& unit, const ir::Value& a, const ir::Value& b) {
+  const auto is_float = [](const ir::Value& v) { return !v.quant; };
+  const auto is_integer = [](const ir::Value& v) { return v.quant && !v.constant; };
+  for (const auto& [real, integer] : {std::pair(&a, &b), std::pair(&b, &a)}) {
+    if (is_float(*real) && is_integer(*integer))
+      unit.decline("`", real->name, "` is float and `", integer->name, "` is quantized; quantize both, or neither");
   }
 }
 
@@ -78,12 +90,17 @@ ir::ConvAttrs read_conv(const UnitBuilder& unit, const ir::Value& x, const ir::V
   return attrs;
 }
 
-void conv(UnitBuilder& unit) {
+void conv(UnitBuilder& unit) { conv(unit, {}); }
+
+void conv(UnitBuilder& unit, const ir::Activation& activation) {
   const ir::Value x = unit.add_activation(0);
   require_integers(unit, x);
   const ir::Value weight = unit.add_weight(1);
+  require_one_kind(unit, x, weight);
   unit.add_bias(2);
-  unit.finish(read_conv(unit, x, weight));
+  ir::ConvAttrs attrs = read_conv(unit, x, weight);
+  attrs.activation = activation;
+  unit.finish(std::move(attrs));
 }
 
 void conv_transpose(UnitBuilder& unit) {
@@ -91,9 +108,10 @@ void conv_transpose(UnitBuilder& unit) {
   const ir::Value x = unit.add_activation(0);
   require_integers(unit, x);
   const ir::Value weight = unit.add_weight(1);
+  require_one_kind(unit, x, weight);
   const std::size_t rank = weight.shape.size();
   if (rank < 3 || rank > 5) unit.decline("a weight of rank ", rank, "; 1 to 3 spatial dimensions are supported");
-  if (!weight.quant->per_tensor() && weight.quant->axis != 1) {
+  if (weight.quant && !weight.quant->per_tensor() && weight.quant->axis != 1) {
     unit.decline("weight `", weight.name, "` has per-channel parameters along axis ", weight.quant->axis,
                  "; only the output channels' axis 1 is supported");
   }
@@ -111,7 +129,9 @@ void conv_transpose(UnitBuilder& unit) {
   unit.finish(std::move(attrs));
 }
 
-void gemm(UnitBuilder& unit) {
+void gemm(UnitBuilder& unit) { gemm(unit, {}); }
+
+void gemm(UnitBuilder& unit, const ir::Activation& activation) {
   const Node& node = unit.node();
   if (has_attribute(node, "broadcast")) unit.decline("opset versions before 7 are not supported");
   ir::MatMulAttrs attrs;
@@ -119,9 +139,11 @@ void gemm(UnitBuilder& unit) {
   attrs.transpose_b = attribute(node, "transB", std::int64_t{0}) != 0;
   attrs.alpha = attribute(node, "alpha", 1.0F);
   attrs.beta = attribute(node, "beta", 1.0F);
+  attrs.activation = activation;
   if (block_product(unit, attrs)) return;
   const ir::Value a = add_factor(unit, 0, false);
   const ir::Value b = add_factor(unit, 1, true);
+  require_one_kind(unit, a, b);
   if (a.shape.size() != 2 || b.shape.size() != 2) {
     reject(node, "operands of shapes ", ir::to_string(a.shape), " and ", ir::to_string(b.shape), " are not matrices");
   }
@@ -133,11 +155,17 @@ void gemm(UnitBuilder& unit) {
 
 void matmul(UnitBuilder& unit) {
   if (block_product(unit, {})) return;
-  add_factor(unit, 0, false);
-  check_weight_axis(unit, add_factor(unit, 1, true), false);
+  product(unit, {});
+}
+
+void product(UnitBuilder& unit, ir::MatMulAttrs attrs) {
+  const ir::Value a = add_factor(unit, 0, false);
+  const ir::Value b = add_factor(unit, 1, true);
+  require_one_kind(unit, a, b);
+  check_weight_axis(unit, b, attrs.transpose_b);
   unit.require_activation();
   unit.add_absent();
-  unit.finish(ir::MatMulAttrs{});
+  unit.finish(std::move(attrs));
 }
 
 }  // namespace vaip::frontend::rules

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "frontend/bf16_rounding.h"
 #include "frontend/constants.h"
 #include "frontend/integer_operators.h"
 #include "frontend/unit_values.h"
@@ -91,9 +92,11 @@ const std::string& UnitBuilder::input_name(std::size_t input) const {
 
 UnitBuilder::Operand UnitBuilder::operand(const std::string& name) const {
   if (const TensorData* constant = index().constant(name)) {
-    if (constant->dtype != ir::DType::f32) decline("constant input `", name, "` is ", ir::name(constant->dtype));
+    const bool fits = converts_floats() ? is_float_type(constant->dtype) : constant->dtype == ir::DType::f32;
+    if (!fits) decline("constant input `", name, "` is ", ir::name(constant->dtype));
     return {constant_value(name, *constant, std::nullopt), {}};
   }
+  if (auto rounded = rounded_operand(name)) return *std::move(rounded);
   const auto producer = index().producer(name);
   if (producer && is_dequantize(index().node(*producer))) {
     try {
@@ -107,13 +110,33 @@ UnitBuilder::Operand UnitBuilder::operand(const std::string& name) const {
   if (carried != workspace_.carried().end()) {
     return {workspace_.value(carried->second.name), {carried->second.node}};
   }
+  if (auto tensor = float_operand(name)) return *std::move(tensor);
   // A result that another layer leaves float: the two are claimed together, or the value would have to leave the IPU.
   if (producer && workspace_.covered(*producer) && workspace_.written(name) && !workspace_.leaves(name) &&
       !workspace_.value(name).quant) {
     return {workspace_.value(name), {*producer}};
   }
   if (auto integers = bare_integers(name)) return *std::move(integers);
-  decline("input `", name, "` ", not_quantized(index(), name));
+  decline("input `", name, "` ", unfit(name));
+}
+
+std::optional<UnitBuilder::Operand> UnitBuilder::float_operand(const std::string& name) const {
+  const ir::DType dtype = workspace_.dtype(name);
+  if (!converts_floats() || !is_float_type(dtype)) return std::nullopt;
+  return Operand{tensor_value(name, dtype, known_shape(node(), name), std::nullopt), {}};
+}
+
+// What a pair of bfloat16 roundings reads: the layer that computes in bfloat16 has rounded it already, or will.
+std::optional<UnitBuilder::Operand> UnitBuilder::rounded_operand(const std::string& name) const {
+  const auto producer = index().producer(name);
+  if (!converts_floats() || !producer || !is_bf16_rounding(index(), index().node(*producer))) return std::nullopt;
+  Operand source = operand(index().node(*producer).inputs[0]);
+  source.nodes.push_back(*producer);
+  return source;
+}
+
+std::string UnitBuilder::unfit(const std::string& name) const {
+  return converts_floats() ? not_float(index(), name) : not_quantized(index(), name);
 }
 
 std::optional<UnitBuilder::Operand> UnitBuilder::bare_integers(const std::string& name) const {
@@ -148,8 +171,8 @@ const ir::Value& UnitBuilder::add_weight(std::size_t input) {
   const std::string& name = input_name(input);
   Operand found = operand(name);
   if (!found.value.constant) decline("weight `", name, "` is not constant; make it an initializer");
-  if (!found.value.quant) decline("weight `", name, "` is float; quantize it");
-  if (!allowed(Role::weight, found.value.dtype)) {
+  if (!found.value.quant && !converts_floats()) decline("weight `", name, "` is float; quantize it");
+  if (found.value.quant && !allowed(Role::weight, found.value.dtype)) {
     decline("weight `", name, "` is ", ir::name(found.value.dtype), " (supported: ", allowed_types(Role::weight), ")");
   }
   return add(std::move(found));

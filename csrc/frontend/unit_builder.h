@@ -19,6 +19,7 @@ class UnitBuilder {
 
   const Node& node() const { return index().node(anchor_); }
   const GraphIndex& index() const { return workspace_.index(); }
+  bool converts_floats() const { return workspace_.converts_floats(); }  // float tensors may be a layer's
   template <typename... Parts>
   [[noreturn]] void decline(Parts&&... parts) const {
     frontend::decline(node(), std::forward<Parts>(parts)...);
@@ -65,6 +66,16 @@ class UnitBuilder {
   std::optional<std::vector<std::int64_t>> constant_integers(std::size_t input, const char* what) const;
   std::optional<std::vector<double>> constant_reals(std::size_t input, const char* what);
 
+  // ---- a node that stands for several layers: all but the last are steps ----
+  // Ends the layer of the inputs that were added so far, and begins another. Its results are float tensors that the
+  // node has no names for; `name` tells them and the layer apart from the others'.
+  std::vector<ir::ValueId> step(ir::LayerAttrs attrs, const char* name, std::size_t results = 1);
+  // The same with a result that is also an output of the node.
+  ir::ValueId step_to(ir::LayerAttrs attrs, const char* name, const std::string& output);
+  void add_result(ir::ValueId of_a_step) { layer_.inputs.push_back(of_a_step); }
+  const ir::Shape& shape(const std::string& value) const { return known_shape(node(), value); }
+  const ir::Shape& shape_of(ir::ValueId of_a_step) const { return local_.value(of_a_step).shape; }
+
   void cover(std::size_t node);
   void cover_dequantize(const std::string& value);  // the DequantizeLinear that makes the value, if one does
   // Ends the layer with the anchor's outputs, each with the QuantizeLinear that alone reads it. Where the layer's kind
@@ -95,6 +106,9 @@ class UnitBuilder {
   void require_type(const Node& reader, const std::string& tensor, ir::DType dtype) const;
   const std::string& input_name(std::size_t input) const;
   Operand operand(const std::string& name) const;
+  std::optional<Operand> float_operand(const std::string& name) const;
+  std::optional<Operand> rounded_operand(const std::string& name) const;
+  std::string unfit(const std::string& name) const;  // why it cannot be an operand
   std::optional<Operand> bare_integers(const std::string& name) const;
   Operand dequantized(std::size_t dq) const;
   Operand dequantized_constant(std::size_t dq, const TensorData& stored) const;
@@ -103,6 +117,7 @@ class UnitBuilder {
   void fuse_activation(ir::LayerAttrs& attrs, std::string& output);
   void absorb(std::size_t node, std::string& output);  // the node that follows: its output is the layer's
   void add_output(ir::Value value);
+  ir::DType float_type(const std::string& output) const;  // of an output that is left float
   // How a value that no QuantizeLinear reads is kept.
   enum class Kept { as_float, as_integers, plain };
   Kept kept(const ir::LayerAttrs& attrs);
@@ -111,12 +126,15 @@ class UnitBuilder {
   std::optional<ir::Value> quantized_output(const std::string& name);
   bool same_parameters(const MovedInputs& moved) const;
   void finish_integers(ir::LayerAttrs attrs);
+  void end_step(ir::LayerAttrs attrs, const char* name, const std::vector<std::string>& results);
+  void infer_outputs();      // their shapes
   void trace_unquantized();  // see Workspace::is_unquantized()
   void commit(ir::LayerAttrs attrs);
 
   Workspace& workspace_;
   std::size_t anchor_;
   ir::Layer layer_;
+  std::vector<ir::Layer> steps_;  // before it
   ir::Graph local_;
   std::vector<std::size_t> nodes_;
   bool on_integers_ = false;

@@ -43,7 +43,7 @@ void UnitBuilder::fuse_activation(ir::LayerAttrs& attrs, std::string& output) {
     return;
   }
   ir::Activation* slot = activation_slot(attrs);
-  if (!slot || index().escapes(output)) return;
+  if (!slot || slot->kind != ir::Activation::Kind::none || index().escapes(output)) return;
   const std::vector<std::size_t>& consumers = index().consumers(output);
   if (consumers.size() == 2) {  // a Sigmoid and the Mul that it gates
     for (const std::size_t sigmoid : consumers) {
@@ -69,6 +69,18 @@ void UnitBuilder::fuse_activation(ir::LayerAttrs& attrs, std::string& output) {
   }
   for (std::size_t i = 1; i < next.inputs.size(); ++i) cover_dequantize(next.inputs[i]);  // of a slope or bound
   absorb(consumers[0], output);
+}
+
+ir::DType UnitBuilder::float_type(const std::string& output) const {
+  if (!converts_floats()) return ir::DType::f32;
+  const TensorInfo* info = index().info(output);
+  if (info && is_float_type(info->dtype)) return info->dtype;
+  for (const ir::ValueId id : layer_.inputs) {
+    if (id == ir::kNoValue) continue;
+    const ir::Value& value = local_.value(id);
+    if (!value.constant && is_float_type(value.dtype)) return value.dtype;
+  }
+  return ir::DType::f32;
 }
 
 void UnitBuilder::absorb(std::size_t node, std::string& output) {
@@ -127,7 +139,7 @@ void UnitBuilder::add_computed_output(const std::string& name, Kept kept) {
     carried_.emplace_back(name, integers);
     add_output(tensor_value(integers, elements().dtype, {}, elements().quant));
   } else {
-    add_output(tensor_value(name, ir::DType::f32, {}, std::nullopt));
+    add_output(tensor_value(name, float_type(name), {}, std::nullopt));
   }
 }
 
@@ -137,7 +149,7 @@ void UnitBuilder::finish_integers(ir::LayerAttrs attrs) {
   if (std::holds_alternative<ir::PadAttrs>(attrs)) moved = {0, 1};
   if (moved.first == moved.last || !same_parameters(moved)) {
     decline("input `", local_.value(layer_.inputs[0]).name, "` ",
-            not_quantized(index(), local_.value(layer_.inputs[0]).name));
+            unfit(local_.value(layer_.inputs[0]).name));
   }
   const ir::Value source = local_.value(layer_.inputs[0]);
   for (const std::string& name : node().outputs) {
@@ -180,7 +192,7 @@ void UnitBuilder::finish_quantized(ir::LayerAttrs attrs, const Quantization& qua
 }
 
 void UnitBuilder::finish_float(ir::LayerAttrs attrs, const std::string& output) {
-  add_output(tensor_value(output, ir::DType::f32, {}, std::nullopt));
+  add_output(tensor_value(output, float_type(output), {}, std::nullopt));
   commit(std::move(attrs));
 }
 
@@ -198,6 +210,7 @@ void UnitBuilder::finish_plain(ir::LayerAttrs attrs, const std::vector<ir::DType
 }
 
 void UnitBuilder::trace_unquantized() {
+  if (converts_floats()) return;
   bool reads_float = false;
   for (const std::vector<ir::ValueId>* ids : {&layer_.inputs, &layer_.outputs}) {
     for (const ir::ValueId id : *ids) {
@@ -216,24 +229,56 @@ void UnitBuilder::trace_unquantized() {
   }
 }
 
+void UnitBuilder::infer_outputs() {
+  const std::vector<ir::Shape> shapes = ir::infer_shapes(local_, layer_);
+  if (layer_.outputs.size() > shapes.size()) {
+    decline("has ", layer_.outputs.size(), " outputs; only the first ", shapes.size(), " are supported");
+  }
+  for (std::size_t i = 0; i < layer_.outputs.size(); ++i)
+    if (layer_.outputs[i] != ir::kNoValue) local_.value(layer_.outputs[i]).shape = shapes[i];
+}
+
+void UnitBuilder::end_step(ir::LayerAttrs attrs, const char* name, const std::vector<std::string>& results) {
+  for (const std::string& result : results) add_output(tensor_value(result, float_type(result), {}, std::nullopt));
+  layer_.op = node().op_type;
+  layer_.name = layer_name(node()) + "/" + name;
+  layer_.attrs = std::move(attrs);
+  infer_outputs();
+  steps_.push_back(std::move(layer_));
+  layer_ = {};
+}
+
+std::vector<ir::ValueId> UnitBuilder::step(ir::LayerAttrs attrs, const char* name, std::size_t results) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < results; ++i)
+    names.push_back(detail::concat(node().outputs[0], "/", name, results > 1 ? detail::concat("_", i) : std::string()));
+  end_step(std::move(attrs), name, names);
+  return steps_.back().outputs;
+}
+
+ir::ValueId UnitBuilder::step_to(ir::LayerAttrs attrs, const char* name, const std::string& output) {
+  end_step(std::move(attrs), name, {output});
+  return steps_.back().outputs[0];
+}
+
 void UnitBuilder::commit(ir::LayerAttrs attrs) {
   const bool dequantizes = std::holds_alternative<ir::DequantizeAttrs>(attrs);
   layer_.op = dequantizes ? "DequantizeLinear" : node().op_type;  // of a carried value: its node has another type
   layer_.attrs = std::move(attrs);
   layer_.name = layer_name(node());
   for (const std::size_t i : nodes_) layer_.onnx_nodes.push_back(layer_name(index().node(i)));
-  const std::vector<ir::Shape> shapes = ir::infer_shapes(local_, layer_);
-  if (layer_.outputs.size() > shapes.size()) {
-    decline("has ", layer_.outputs.size(), " outputs; only the first ", shapes.size(), " are supported");
-  }
-  for (std::size_t i = 0; i < layer_.outputs.size(); ++i) {
-    if (layer_.outputs[i] == ir::kNoValue) continue;
-    ir::Value& output = local_.value(layer_.outputs[i]);
-    output.shape = shapes[i];
+  infer_outputs();
+  for (const ir::ValueId id : layer_.outputs) {
+    if (id == ir::kNoValue) continue;
+    const ir::Value& output = local_.value(id);
     if (!output.quant && is_plain_type(output.dtype) && tensor_quantization(index(), output.name, output.shape.size()))
       decline("its result `", output.name, "` is read as a quantized tensor");
   }
   trace_unquantized();
+  for (ir::Layer& step : steps_) {
+    step.onnx_nodes = layer_.onnx_nodes;
+    workspace_.commit(std::move(step), local_, nodes_);
+  }
   workspace_.commit(std::move(layer_), local_, std::move(nodes_));
   for (const auto& [value, integers] : carried_) workspace_.carry(value, {integers, anchor_});
 }

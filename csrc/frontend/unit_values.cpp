@@ -19,6 +19,20 @@ bool is_plain_type(ir::DType dtype) {
   return (ir::is_integer(dtype) && ir::size_of(dtype) > 0) || dtype == ir::DType::boolean;
 }
 
+bool is_float_type(ir::DType dtype) {
+  return dtype == ir::DType::f32 || dtype == ir::DType::f16 || dtype == ir::DType::bf16;
+}
+
+std::string not_float(const GraphIndex& index, const std::string& value) {
+  const TensorInfo* info = index.info(value);
+  const ir::DType dtype = info ? info->dtype : ir::DType::undefined;
+  if (dtype == ir::DType::undefined)
+    return "has a type that is not known; run onnx.shape_inference.infer_shapes on the model first";
+  const std::string type(ir::name(dtype));
+  if (dtype == ir::DType::f64) return "is double; convert the model to float";
+  return "is " + type + "; the layer computes with float tensors, or with integers behind a DequantizeLinear";
+}
+
 std::string not_quantized(const GraphIndex& index, const std::string& value) {
   const TensorInfo* info = index.info(value);
   const ir::DType dtype = info ? info->dtype : ir::DType::undefined;

@@ -14,8 +14,12 @@ ir::Value constant_value(const std::string& name, const TensorData& tensor, std:
 
 // Integers of whole bytes and booleans: what may stand for itself (masks, indices).
 bool is_plain_type(ir::DType dtype);
+// What is converted to bfloat16.
+bool is_float_type(ir::DType dtype);
 
 // Why a value that comes from no DequantizeLinear cannot be a layer's input, and what to do about it.
 std::string not_quantized(const GraphIndex& index, const std::string& value);
+// The same where float tensors can be.
+std::string not_float(const GraphIndex& index, const std::string& value);
 
 }  // namespace vaip::frontend

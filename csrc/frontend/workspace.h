@@ -16,9 +16,11 @@ namespace vaip::frontend {
 
 class Workspace {
  public:
-  explicit Workspace(const OnnxGraph& graph) : index_(graph), covered_(graph.nodes.size(), false) {}
+  explicit Workspace(const OnnxGraph& graph, bool converts_floats = false)
+      : index_(graph), converts_floats_(converts_floats), covered_(graph.nodes.size(), false) {}
 
   const GraphIndex& index() const { return index_; }
+  bool converts_floats() const { return converts_floats_; }  // see RecognitionOptions
   bool covered(std::size_t node) const { return covered_[node]; }
   bool read(const std::string& value) const { return read_.count(value) != 0; }  // by a unit
   bool written(const std::string& value) const { return written_.count(value) != 0; }
@@ -59,6 +61,7 @@ class Workspace {
   ir::ValueId intern(const ir::Value& value);
 
   GraphIndex index_;
+  bool converts_floats_;
   ir::Graph graph_;
   std::vector<Unit> units_;
   std::vector<bool> covered_;

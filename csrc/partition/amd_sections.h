@@ -14,7 +14,7 @@ struct AmdSections {
   std::string target;         // the chosen entry of targets, or X1 / X2; "" for all passes
   std::string passes_in_use;  // where the passes were chosen, for messages: "vaip_config.json: /targets/0/pass"
   bool quantized_pass = false;
-  bool enable_f32_to_bf16_conversion = false;
+  std::optional<bool> enable_f32_to_bf16_conversion;
   std::string xclbin, xclbin_origin;
   std::string vaiml_device;  // "" or a device's name
   std::optional<std::int64_t> minimum_num_of_conv, dpu_subgraph_num;

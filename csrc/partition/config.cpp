@@ -110,7 +110,8 @@ Config build(const Settings& all, const AmdSections& amd, const std::string& sou
   config.quantized_pass = amd.quantized_pass;
   config.passes_in_use = amd.passes_in_use;
   config.enable_f32_to_bf16_conversion = amd.enable_f32_to_bf16_conversion;
-  settings.read("enable_f32_to_bf16_conversion", config.enable_f32_to_bf16_conversion);
+  if (const Setting* conversion = settings.find("enable_f32_to_bf16_conversion"))
+    config.enable_f32_to_bf16_conversion = conversion->value.get<bool>();
   read_claim_rules(settings, amd, config);
   read_numerics(settings, amd, config);
   choose_device(all, amd, config);

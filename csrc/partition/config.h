@@ -36,7 +36,8 @@ struct Config {
   std::string target;          // the chosen entry of `targets`
   bool quantized_pass = true;  // a pass that claims quantized layers is enabled (init + any vaip-pass_level1_dpu, ...)
   std::string passes_in_use;   // for reasons: "vaip_config.json: /passes" or ".../targets/0/pass"
-  bool enable_f32_to_bf16_conversion = false;
+  // Float layers are converted to bfloat16 and claimed; absent: where the model is not quantized.
+  std::optional<bool> enable_f32_to_bf16_conversion;
   std::string xclbin;  // the overlay's file name that chose the array, "" where none did
   // AMD's thresholds, set with "compatibility": "amd" only.
   std::optional<std::int64_t> minimum_num_of_conv;  // models with fewer convolutions stay on the CPU

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "frontend/bf16_rounding.h"
 #include "partition/amd_thresholds.h"
 #include "partition/clustering.h"
 #include "partition/filter.h"
@@ -45,8 +46,10 @@ std::vector<std::vector<std::size_t>> successors_of(const OnnxGraph& graph) {
 }
 
 // Layers on integers or booleans that stand for themselves, with no quantized tensor: masks, indices, sizes. The
-// products of dynamic quantization, whose parameters are tensors of their own, are not meant.
-bool is_plain(const ir::Graph& graph, const ir::Layer& layer) {
+// products of dynamic quantization, whose parameters are tensors of their own, are not meant. Floats beside them are
+// scaled masks in a quantized model; where floats are converted, they are what the layer computes with.
+bool is_plain(const Recognition& recognition, const ir::Layer& layer) {
+  const ir::Graph& graph = recognition.graph;
   if (layer.as<ir::DynamicQuantizeAttrs>() || layer.as<ir::IntegerMatMulAttrs>() || layer.as<ir::IntegerConvAttrs>())
     return false;
   bool integers = false;
@@ -55,16 +58,19 @@ bool is_plain(const ir::Graph& graph, const ir::Layer& layer) {
       if (id == ir::kNoValue) continue;
       const ir::Value& value = graph.value(id);
       if (value.quant) return false;
-      integers = integers || (!value.constant && value.dtype != ir::DType::f32);
+      if (value.constant) continue;
+      const bool is_integer = ir::is_integer(value.dtype) || value.dtype == ir::DType::boolean;
+      if (!is_integer && recognition.converts_floats) return false;
+      integers = integers || is_integer;
     }
   }
   return integers;
 }
 
 // Compute layers are what an NPU is for; conversions and rearrangements come along where they lie between.
-bool is_compute(const ir::Graph& graph, const ir::Layer& layer) {
-  return !is_plain(graph, layer) && layer.as<ir::QuantizeAttrs>() == nullptr &&
-         layer.as<ir::DequantizeAttrs>() == nullptr && layer.as<ir::RequantizeAttrs>() == nullptr &&
+bool is_compute(const Recognition& recognition, const ir::Layer& layer) {
+  return !is_plain(recognition, layer) && layer.as<ir::QuantizeAttrs>() == nullptr &&
+         layer.as<ir::DequantizeAttrs>() == nullptr && layer.as<ir::CastAttrs>() == nullptr && layer.as<ir::RequantizeAttrs>() == nullptr &&
          layer.as<ir::DynamicQuantizeAttrs>() == nullptr && !ir::is_data_movement(layer);
 }
 
@@ -213,7 +219,7 @@ class Partitioner {
       reached[unit] = true;
     };
     for (std::size_t u = 0; u < units.size(); ++u) {
-      if (is_claimed(u) && !is_plain(recognition_.graph, units[u].layer)) reach(u);
+      if (is_claimed(u) && !is_plain(recognition_, units[u].layer)) reach(u);
     }
     while (!pending.empty()) {
       const std::size_t from = pending.back();
@@ -276,7 +282,7 @@ class Partitioner {
       const ir::Layer& layer = recognition_.units[u].layer;
       Candidate& candidate = out[clustering.cluster_of[group_of_unit_[u]]];
       candidate.units.push_back(u);
-      candidate.compute_layers += is_compute(recognition_.graph, layer) ? 1 : 0;
+      candidate.compute_layers += is_compute(recognition_, layer) ? 1 : 0;
       const auto macs = known_macs(recognition_.graph, layer);
       candidate.macs += macs.value_or(0);
       candidate.dynamic = candidate.dynamic || !macs;
@@ -303,6 +309,7 @@ class Partitioner {
 
   Partition result() const {
     Partition out;
+    out.converts_floats = recognition_.converts_floats;
     for (const Candidate& candidate : clusters_) {
       Cluster cluster;
       cluster.units = candidate.units.size();
@@ -334,6 +341,10 @@ class Partitioner {
 };
 
 }  // namespace
+
+bool converts_floats(const OnnxGraph& graph, const Config& config) {
+  return config.enable_f32_to_bf16_conversion.value_or(!frontend::is_quantized(graph));
+}
 
 Partition partition(const OnnxGraph& graph, const Recognition& recognition, const Config& config) {
   return Partitioner(graph, recognition, config).run();

@@ -25,7 +25,12 @@ struct Unclaimed {
 struct Partition {
   std::vector<Cluster> clusters;     // in the order of their first node
   std::vector<Unclaimed> unclaimed;  // every other node, ascending
+  bool converts_floats = false;      // as the graph was recognised
 };
+
+// Whether the float layers of this graph are to be claimed, too: as the configuration says, else where nothing in the
+// graph is quantized. A cluster that was claimed with it gives the same answer as the graph that it was cut out of.
+bool converts_floats(const frontend::OnnxGraph& graph, const Config& config);
 
 // Deterministic. Clusters are convex and free of cycles between them: no path leaves one and comes back.
 Partition partition(const frontend::OnnxGraph& graph, const frontend::Recognition& recognition, const Config& config);

@@ -21,6 +21,7 @@ Json layer_json(const sim::LayerTiming& layer, double clock_ghz) {
   return {
       {"name", layer.name},
       {"op", layer.op},
+      {"dtype", layer.dtype},
       {"nodes", layer.nodes},
       {"cycles", std::llround(layer.cycles)},
       {"start_us", us(layer.start_cycles)},
@@ -120,6 +121,7 @@ SessionReport start_report(const frontend::OnnxGraph& graph, const partition::Pa
   report.mode = config.mode;
   report.config_source = config.source;
   report.warnings = config.warnings;
+  report.bf16_conversion = partition.converts_floats;
   report.clock_ghz = device->clock_ghz;
   for (const frontend::Node& node : graph.nodes) {
     report.nodes.push_back({node.name, node.op_type, node.domain, node.inputs, node.outputs, true, ""});
@@ -146,6 +148,7 @@ std::string to_json(const SessionReport& report) {
       {"config", report.config_source},
       {"warnings", report.warnings},
       {"overrides", overrides_json(report.overrides)},
+      {"bf16_conversion", report.bf16_conversion},
       {"clock_ghz", report.clock_ghz},
       {"latency_ms", totals.latency_us / 1e3},
       {"ipu_cycles", std::llround(totals.cycles)},

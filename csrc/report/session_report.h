@@ -36,6 +36,7 @@ struct SessionReport {
   sim::Mode mode = sim::Mode::steady;
   std::vector<std::string> warnings;             // of the configuration
   std::map<std::string, std::string> overrides;  // of device and stack: dotted path -> JSON text of the value
+  bool bf16_conversion = false;                  // float layers are claimed, and run in bfloat16
   double clock_ghz = 0;                          // of the device, also when nothing is claimed
   std::vector<NodeEntry> nodes;
   std::vector<ClusterEntry> clusters;
@@ -46,7 +47,7 @@ SessionReport start_report(const frontend::OnnxGraph& graph, const partition::Pa
                            const partition::Config& config);
 
 // `vaip run --json` of contracts without "host_ms"; adds "session_id", "stack", "mode", "config", "warnings",
-// "overrides", "operators", "clusters".
+// "overrides", "bf16_conversion", "operators", "clusters".
 std::string to_json(const SessionReport& report);
 
 // A program's timing without a session around it: "cycles", "latency_us", "host_cycles", "layers" as above, ...

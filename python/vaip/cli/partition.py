@@ -58,6 +58,7 @@ def partition(
         "config",
         "warnings",
         "overrides",
+        "bf16_conversion",
         "nodes",
         "operators",
         "subgraphs",

@@ -57,6 +57,7 @@ class Layer(_Record):
     cycles: float
     us: float
     bound: str  # "compute", "l1", "l2", "ddr" or "dispatch"
+    dtype: str = ""  # of its result, in ONNX's words: "int8", "bfloat16"
     nodes: list[str] = field(default_factory=list)  # the ONNX nodes that became this layer
     start_us: float = 0.0  # since the start of its cluster
     cluster: str = ""
@@ -183,6 +184,7 @@ class Report(_Document):
     session_id: int = 0
     stack: str = ""
     mode: str = "steady"  # or "event": played lock by lock
+    bf16_conversion: bool = False  # float layers are claimed, and run in bfloat16
     config: str = ""  # the file that it came from
     warnings: list[str] = field(default_factory=list)  # of the configuration: accepted and hardly meant
     details: JsonObject = field(default_factory=dict)

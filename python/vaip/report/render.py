@@ -54,7 +54,8 @@ def partition_line(record: Report) -> str:
     nodes = record.nodes
     share = f" ({100 * nodes.ipu / nodes.total:.2f} %)" if nodes.total else ""
     parts = "1 subgraph" if record.subgraphs == 1 else f"{record.subgraphs} subgraphs"
-    return f"{nodes.ipu} of {nodes.total} nodes{share} on the NPU in {parts}, {nodes.cpu} on the CPU"
+    converted = "; float layers converted to BF16" if record.bf16_conversion and record.clusters else ""
+    return f"{nodes.ipu} of {nodes.total} nodes{share} on the NPU in {parts}, {nodes.cpu} on the CPU{converted}"
 
 
 def _summary(record: Report) -> Table:
@@ -100,6 +101,7 @@ def layers_table(layers: Sequence[Layer], top: int = TOP_LAYERS) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("layer", overflow="ellipsis", no_wrap=True, max_width=44)
     table.add_column("op")
+    table.add_column("type")
     table.add_column("cycles", justify="right")
     table.add_column("time", justify="right")
     table.add_column("bound")
@@ -115,6 +117,7 @@ def layers_table(layers: Sequence[Layer], top: int = TOP_LAYERS) -> Table:
         table.add_row(
             escape(layer.name),
             layer.op,
+            layer.dtype,
             f"{layer.cycles:,.0f}",
             time(layer.us),
             layer.bound,

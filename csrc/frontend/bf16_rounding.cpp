@@ -1,0 +1,51 @@
+#include "frontend/bf16_rounding.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "frontend/integer_operators.h"
+#include "frontend/node_access.h"
+#include "frontend/quantization.h"
+
+namespace vaip::frontend {
+namespace {
+
+// A scale of one for the whole tensor. (Anything else would be quantization to bfloat16, which nobody does.)
+bool has_unit_scale(const GraphIndex& index, const Node& node) {
+  const auto scale = constant_reals(index, node.inputs[1]);
+  return scale && !scale->empty() && std::all_of(scale->begin(), scale->end(), [](double s) { return s == 1.0; });
+}
+
+bool computes_with_integers(const Node& node) {
+  constexpr std::array<std::string_view, 7> names = {"DynamicQuantizeLinear", "MatMulInteger",        "ConvInteger",
+                                                     "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "MatMulNBits",
+                                                     "QGemm"};
+  return node.op_type.rfind("QLinear", 0) == 0 || qlinear_inputs(node) ||
+         std::find(names.begin(), names.end(), node.op_type) != names.end();
+}
+
+}  // namespace
+
+bool is_bf16_rounding(const GraphIndex& index, const Node& node) {
+  if (!is_quantize(node) && !is_dequantize(node)) return false;
+  ir::DType dtype = ir::DType::undefined;
+  if (has_input(node, 2)) {
+    if (const TensorData* zero = index.constant(node.inputs[2])) dtype = zero->dtype;
+  } else {
+    const std::string& tensor = is_quantize(node) ? node.outputs[0] : node.inputs[0];
+    if (const TensorInfo* info = index.info(tensor)) dtype = info->dtype;
+    if (const TensorData* constant = index.constant(tensor)) dtype = constant->dtype;
+  }
+  return dtype == ir::DType::bf16 && has_unit_scale(index, node);
+}
+
+bool is_quantized(const OnnxGraph& graph) {
+  const GraphIndex index(graph);
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [&](const Node& node) {
+    if (is_quantize_operator(node) || is_dequantize_operator(node)) return !is_bf16_rounding(index, node);
+    return computes_with_integers(node);
+  });
+}
+
+}  // namespace vaip::frontend
