@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/nearest.h"
 #include "frontend/quantization.h"
+#include "frontend/unit_values.h"
 #include "ir/dtype.h"
 
 namespace vaip::partition {
@@ -42,20 +43,23 @@ Match find_match(const frontend::OnnxGraph& graph, const frontend::Unit& unit, c
 
 // The element types of a layer's activations. A float tensor beside quantized ones is the edge of a Quantize or
 // Dequantize; plain integers beside them are indices or a mask.
-std::vector<std::string> activation_types(const ir::Graph& layers, const ir::Layer& layer) {
-  std::vector<std::string> quantized, integers, all;
+std::vector<std::string> activation_types(const frontend::Recognition& recognition, const ir::Layer& layer) {
+  std::vector<std::string> quantized, converted, integers, all;
   const auto add = [&](ir::ValueId id) {
     if (id == ir::kNoValue) return;
-    const ir::Value& value = layers.value(id);
+    const ir::Value& value = recognition.graph.value(id);
     if (value.constant) return;
-    const std::string type(ir::name(value.dtype));
+    const bool is_converted = recognition.converts_floats && frontend::is_float_type(value.dtype);
+    const std::string type(ir::name(is_converted ? ir::DType::bf16 : value.dtype));
     all.push_back(type);
+    if (is_converted) converted.push_back(type);
     if (value.quant) quantized.push_back(type);
     if (ir::is_integer(value.dtype)) integers.push_back(type);
   };
   for (const ir::ValueId id : layer.inputs) add(id);
   for (const ir::ValueId id : layer.outputs) add(id);
   if (!quantized.empty()) return quantized;
+  if (!converted.empty()) return converted;
   return integers.empty() ? all : integers;
 }
 
@@ -69,15 +73,15 @@ std::string layout_of(const ir::Layer& layer) {
 
 }  // namespace
 
-std::string rejection(const frontend::OnnxGraph& graph, const ir::Graph& layers, const frontend::Unit& unit,
-                      const Config& config) {
+std::string rejection(const frontend::OnnxGraph& graph, const frontend::Recognition& recognition,
+                      const frontend::Unit& unit, const Config& config) {
   const std::string section = config.source + ": /vaip/";
   const ir::Layer& layer = unit.layer;
   if (!config.op_types.empty() && !contains(config.op_types, layer.op)) {
     return detail::concat("op type ", layer.op, " is not listed in ", section, "op_types");
   }
   if (!config.dtypes.empty()) {
-    for (const std::string& type : activation_types(layers, layer)) {
+    for (const std::string& type : activation_types(recognition, layer)) {
       if (!contains(config.dtypes, type)) {
         return detail::concat("activation type ", type, " is not listed in ", section, "dtypes");
       }

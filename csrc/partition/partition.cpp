@@ -167,7 +167,7 @@ class Partitioner {
 
   // "" for a unit that may be claimed.
   std::string refusal(const Unit& unit, const std::vector<bool>& trailing) const {
-    std::string reason = rejection(graph_, recognition_.graph, unit, config_);
+    std::string reason = rejection(graph_, recognition_, unit, config_);
     if (!reason.empty() || !config_.trailing_reshapes_stay) return reason;
     const auto stays =
         std::find_if(unit.nodes.begin(), unit.nodes.end(), [&trailing](std::size_t node) { return trailing[node]; });
