@@ -121,11 +121,11 @@ frontend::ContextBinary read_context(const frontend::Node& node, const std::stri
 }
 
 ort::Node make_context_node(const std::string& name, const std::vector<std::string>& inputs,
-                            const std::vector<std::string>& outputs, frontend::OnnxGraph cluster,
+                            const std::vector<std::string>& outputs, frontend::ContextBinary cluster,
                             const ContextOptions& options, const std::string& model_path) {
-  cluster.inputs = inputs;
-  cluster.outputs = outputs;
-  std::string context = frontend::pack_context({std::move(cluster), {}});
+  cluster.graph.inputs = inputs;
+  cluster.graph.outputs = outputs;
+  std::string context = frontend::pack_context(cluster);
   if (!options.embed) {
     const fs::path file = context_file(name, options, model_path);
     report::write_file(file.string(), context);

@@ -22,7 +22,7 @@ frontend::ContextBinary read_context(const frontend::Node& node, const std::stri
 // A node of these inputs and outputs that carries the cluster; without options.embed, a file beside the EPContext model
 // does. model_path: of the session's model. Throws Error(io) naming the file.
 ort::Node make_context_node(const std::string& name, const std::vector<std::string>& inputs,
-                            const std::vector<std::string>& outputs, frontend::OnnxGraph cluster,
+                            const std::vector<std::string>& outputs, frontend::ContextBinary cluster,
                             const ContextOptions& options, const std::string& model_path);
 
 }  // namespace vaip::ep

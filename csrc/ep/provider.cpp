@@ -66,11 +66,17 @@ void claim_contexts(const frontend::OnnxGraph& graph, partition::Partition& part
                             partition.unclaimed.end());
 }
 
+// A context of a cluster whose float layers had been converted says so: it was claimed as such.
+constexpr const char* kConversion = "bf16_conversion";
+
 // The nodes of a fused graph, with constants of their own: what they are, or what a context says that they were.
-frontend::OnnxGraph cluster_content(const OrtGraph& graph) {
+frontend::ContextBinary cluster_content(const OrtGraph& graph, const partition::Config& config) {
   frontend::OrtImport import = frontend::import_graph(graph, frontend::Constants::copy);
-  if (import.graph.nodes.size() != 1 || !is_own_context(import.graph.nodes[0])) return std::move(import.graph);
-  return read_context(import.graph.nodes[0], model_path(graph)).graph;
+  if (import.graph.nodes.size() == 1 && is_own_context(import.graph.nodes[0]))
+    return read_context(import.graph.nodes[0], model_path(graph));
+  frontend::ContextBinary content{std::move(import.graph), {}};
+  if (partition::converts_floats(content.graph, config)) content.properties[kConversion] = "1";
+  return content;
 }
 
 // One claimed node makes onnxruntime call Compile. Not one that may be a function's call: onnxruntime would not inline
@@ -243,11 +249,11 @@ void Provider::compile(Span<const OrtGraph* const> graphs, Span<const OrtNode* c
   std::vector<std::unique_ptr<CompiledNode>> nodes;
   std::vector<ort::Node> context_nodes;
   for (std::size_t i = 0; i < graphs.size(); ++i) {
-    frontend::OnnxGraph cluster = cluster_content(*graphs[i]);
+    frontend::ContextBinary cluster = cluster_content(*graphs[i], config_);
     const std::string name = node_name(*fused[i]);
     const std::vector<std::string> inputs = frontend::input_names(*fused[i]);
     const std::vector<std::string> outputs = frontend::output_names(*fused[i]);
-    ir::Graph graph = frontend::lower(cluster, partition::converts_floats(cluster, config_));
+    ir::Graph graph = frontend::lower(cluster.graph, cluster.properties.count(kConversion) != 0);
     nodes.push_back(std::make_unique<CompiledNode>(name, std::move(graph), inputs, outputs, target_, record_));
     if (context_.make) {
       context_nodes.push_back(

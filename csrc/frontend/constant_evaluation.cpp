@@ -146,6 +146,10 @@ std::optional<TensorData> ConstantEvaluator::floats(const Node& node) const {
   try {
     if (node.op_type == "ConstantOfShape") return fill_with_floats(node);
     if (node.op_type == "Cast") return cast_to_float(node);
+    if (node.op_type == "Identity" && has_input(node, 0)) {  // exporters share weights in this way
+      const auto found = graph_.constants.find(node.inputs[0]);
+      if (found != graph_.constants.end()) return found->second;
+    }
   } catch (const Error&) {
   }
   return std::nullopt;

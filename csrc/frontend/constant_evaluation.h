@@ -24,7 +24,8 @@ class ConstantEvaluator {
   // The result of a node whose inputs are constants, shapes, or results that remember() was told; nullopt where it is
   // no integers or booleans, or nothing is known of it. A node that contradicts the specification has no result either.
   std::optional<Integers> integers(const Node& node) const;
-  // The same for floats that are made of integers: ConstantOfShape, Cast. Nothing is computed with these any further.
+  // The same for floats that are made of integers or are one of the constants: ConstantOfShape, Cast, Identity. Nothing
+  // is computed with these any further.
   std::optional<TensorData> floats(const Node& node) const;
 
   void remember(const std::string& value, Integers result) { known_.insert_or_assign(value, std::move(result)); }

@@ -170,7 +170,7 @@ TEST(packaged_defaults) {
   CHECK_EQ(config.minimum_nodes, 1);
   CHECK(config.fallback == partition::Fallback::allow);
   CHECK(!config.minimum_num_of_conv && !config.dpu_subgraph_num && !config.trailing_reshapes_stay);
-  CHECK(!config.enable_f32_to_bf16_conversion);
+  CHECK(!config.enable_f32_to_bf16_conversion);  // as the model says
 }
 
 TEST(section_vaip) {
@@ -253,12 +253,14 @@ TEST(amd_files_load_unchanged) {
   CHECK_EQ(targets.xclbin, "AMD_AIE2P_4x4_Overlay_2904.xclbin");
   CHECK(!targets.enable_f32_to_bf16_conversion);
   const Config vaiml = load_config(kData + "amd_targets.json", "VAIML");
-  CHECK(vaiml.quantized_pass && vaiml.enable_f32_to_bf16_conversion);
+  CHECK(vaiml.quantized_pass && vaiml.enable_f32_to_bf16_conversion == true);
   CHECK_EQ(vaiml.device, "phoenix");
   // A fragment of a file (no passes) and a vaiml_config by itself: the packaged passes.
   CHECK_EQ(load_text(R"({"target": "T", "targets": [{"name": "T", "pass": ["init", "fuse_DPU"]}]})").target, "T");
   CHECK(load_text(R"({"optimize_level": 3, "fe_experiment": "use-accurate-mode=LayerNorm2PassAdf"})").quantized_pass);
-  CHECK(load_text(R"({"enable_f32_to_bf16_conversion": true})").enable_f32_to_bf16_conversion);
+  CHECK(load_text(R"({"enable_f32_to_bf16_conversion": true})").enable_f32_to_bf16_conversion == true);
+  CHECK(load_text(R"({"enable_f32_to_bf16_conversion": true, "vaip": {"enable_f32_to_bf16_conversion": false}})")
+            .enable_f32_to_bf16_conversion == false);
 }
 
 TEST(which_passes_offload) {

@@ -11,10 +11,14 @@ import pytest
 import vaip
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
-from sessions import claimed_nodes, vaip_session
+from sessions import claimed_nodes, cpu_session, vaip_session
 
 Array = np.ndarray
-FLOAT_TYPES = {np.dtype(np.float32): TensorProto.FLOAT, np.dtype(np.float16): TensorProto.FLOAT16}
+ELEMENT_TYPES = {
+    np.dtype(np.float32): TensorProto.FLOAT,
+    np.dtype(np.float16): TensorProto.FLOAT16,
+    np.dtype(np.int32): TensorProto.INT32,
+}
 
 
 def to_bf16(x: Array) -> Array:
@@ -41,6 +45,17 @@ class FloatModel:
         self.inputs[name] = x.astype(self.dtype)
         return name
 
+    def mask(self, shape: list[int]) -> str:
+        """Of integers; the first key is always seen."""
+        name = self.indices(shape, 2)
+        self.inputs[name][..., 0] = 1
+        return name
+
+    def indices(self, shape: list[int], below: int) -> str:
+        name = f"x{len(self.inputs)}"
+        self.inputs[name] = self.random.integers(0, below, shape).astype(np.int32)
+        return name
+
     def weight(self, shape: list[int], *, kept: bool = False) -> str:
         name = f"w{len(self.weights)}"
         self.weights[name] = self.random.standard_normal(shape).astype(self.dtype)
@@ -57,7 +72,9 @@ class FloatModel:
 
     def build(self, output: str, *, double: bool = False) -> onnx.ModelProto:
         """With `double`, the float64 model of the rounded weights: the oracle's."""
-        elem = TensorProto.DOUBLE if double else FLOAT_TYPES[self.dtype]
+
+        def element_type(dtype: Any) -> int:
+            return TensorProto.DOUBLE if double else ELEMENT_TYPES[np.dtype(dtype)]
 
         def stored(name: str, value: Array) -> Array:
             if not double:
@@ -67,8 +84,8 @@ class FloatModel:
         graph = helper.make_graph(
             self.nodes,
             "float",
-            [helper.make_tensor_value_info(name, elem, x.shape) for name, x in self.inputs.items()],
-            [helper.make_tensor_value_info(output, elem, None)],
+            [helper.make_tensor_value_info(name, element_type(x.dtype), x.shape) for name, x in self.inputs.items()],
+            [helper.make_tensor_value_info(output, element_type(self.dtype), None)],
             [onnx.numpy_helper.from_array(stored(name, value), name) for name, value in self.weights.items()],
         )
         opsets = [helper.make_opsetid("", self.opset), helper.make_opsetid("com.microsoft", 1)]
@@ -140,13 +157,6 @@ def max_pool(m: FloatModel) -> str:
     return m.op("MaxPool", [m.input([1, 4, 9, 9])], kernel_shape=[3, 3], strides=[2, 2])
 
 
-def resize(m: FloatModel) -> str:
-    scales = f"scales{len(m.weights)}"
-    m.weights[scales] = np.array([1, 1, 2, 2], np.float32)
-    m.kept.add(scales)
-    return m.op("Resize", [m.input([1, 3, 5, 5]), "", scales], mode="nearest")
-
-
 PRODUCTS = [conv, depthwise, transposed, gemm, projection, scores]
 OTHERS = [add, divide, softmax, layer_norm, instance_norm, gelu, reduce_mean, max_pool]
 
@@ -209,13 +219,6 @@ def test_the_report_says_that_the_model_was_converted() -> None:
     assert off.nodes.ipu == 0
 
 
-def test_dtypes_may_name_bfloat16() -> None:
-    m = FloatModel()
-    model = m.build(small_network(m))
-    session = vaip_session(model, {"config_file": ""} if False else {}, fallback=True)
-    assert claimed_nodes(session)
-
-
 def test_a_dynamic_batch_is_compiled_per_shape() -> None:
     m = FloatModel()
     out = small_network(m)
@@ -229,3 +232,78 @@ def test_a_dynamic_batch_is_compiled_per_shape() -> None:
     cluster = vaip.reports()[-1].clusters[0]
     assert cluster.programs == 3
     assert cluster.compile_ms > 0
+
+
+# ---- operators that onnxruntime fuses, against its own kernels ----
+
+MICROSOFT = "com.microsoft"
+
+
+def attention(m: FloatModel, mask: list[int], **attributes: Any) -> str:
+    inputs = [m.input([2, 6, 16]), m.weight([16, 48]), m.weight([48], kept=True), m.mask(mask)]
+    return m.op("Attention", inputs, MICROSOFT, num_heads=4, **attributes)
+
+
+def multi_head_attention(m: FloatModel) -> str:
+    q, k, v = m.input([2, 6, 16]), m.input([2, 9, 16]), m.input([2, 9, 16])
+    return m.op("MultiHeadAttention", [q, k, v, m.weight([48])], MICROSOFT, num_heads=2)
+
+
+def skip_layer_norm(m: FloatModel) -> str:
+    inputs = [m.input([2, 5, 16]), m.input([2, 5, 16]), m.weight([16]), m.weight([16]), m.weight([16])]
+    return m.op("SkipLayerNormalization", inputs, MICROSOFT, epsilon=1e-5)
+
+
+def skip_rms_norm(m: FloatModel) -> str:
+    inputs = [m.input([2, 5, 16]), m.input([2, 5, 16]), m.weight([16])]
+    return m.op("SkipSimplifiedLayerNormalization", inputs, MICROSOFT, epsilon=1e-5)
+
+
+def embeddings(m: FloatModel) -> str:
+    ids, segments = m.indices([2, 6], 30), m.indices([2, 6], 2)
+    tables = [m.weight([30, 16]), m.weight([12, 16]), m.weight([2, 16])]
+    inputs = [ids, segments, *tables, m.weight([16]), m.weight([16])]
+    name = m.op("EmbedLayerNormalization", inputs, MICROSOFT, epsilon=1e-5)
+    m.nodes[-1].output.append("mask_index")
+    return name
+
+
+FUSED = {
+    "attention": lambda m: attention(m, [2, 6]),
+    "attention_mask_per_query": lambda m: attention(m, [2, 6, 6]),
+    "attention_causal": lambda m: attention(m, [2, 6], unidirectional=1),
+    "multi_head_attention": multi_head_attention,
+    "skip_layer_norm": skip_layer_norm,
+    "skip_rms_norm": skip_rms_norm,
+    "embeddings": embeddings,
+    "bias_gelu": lambda m: m.op("BiasGelu", [m.input([3, 16]), m.weight([16])], MICROSOFT),
+    "fast_gelu": lambda m: m.op("FastGelu", [m.input([3, 16]), m.weight([16])], MICROSOFT),
+    "quick_gelu": lambda m: m.op("QuickGelu", [m.input([3, 16])], MICROSOFT),
+    "fused_matmul": lambda m: m.op(
+        "FusedMatMul", [m.input([2, 5, 16]), m.weight([8, 16])], MICROSOFT, transB=1, alpha=0.125
+    ),
+    "fused_gemm": lambda m: m.op(
+        "FusedGemm", [m.input([5, 16]), m.weight([16, 8]), m.weight([8], kept=True)], MICROSOFT, activation="Relu"
+    ),
+    "fused_conv": lambda m: m.op(
+        "FusedConv",
+        [m.input([1, 4, 7, 7]), m.weight([6, 4, 3, 3]), m.weight([6], kept=True)],
+        MICROSOFT,
+        activation="LeakyRelu",
+        activation_params=[0.25],
+    ),
+}
+
+
+@pytest.mark.parametrize("fused", FUSED.values(), ids=FUSED.keys())
+def test_fused_operators_compute_what_onnxruntime_does(fused: Any) -> None:
+    m = FloatModel()
+    out = fused(m)
+    for name, weight in m.weights.items():
+        if name not in m.kept:
+            m.weights[name] = to_bf16(weight).astype(np.float32)
+    m.inputs = {n: to_bf16(x).astype(np.float32) if x.dtype == np.float32 else x for n, x in m.inputs.items()}
+    model = m.build(out)
+    expected = cpu_session(model).run(None, m.inputs)[0]
+    result = vaip_session(model).run(None, m.inputs)[0]
+    assert np.max(np.abs(result - expected)) <= 2.0**-6 * np.max(np.abs(expected))
