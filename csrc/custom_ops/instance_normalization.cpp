@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "base/error.h"
-#include "custom_ops/half.h"
+#include "base/half.h"
 
 namespace vaip::custom_ops {
 namespace {

@@ -7,17 +7,10 @@
 #include <type_traits>
 
 #include "base/error.h"
-#include "custom_ops/half.h"
+#include "base/half.h"
 
 namespace vaip::custom_ops {
 namespace {
-
-struct BFloat16 {
-  std::uint16_t bits;
-};
-struct Float16 {
-  std::uint16_t bits;
-};
 
 // A tensor as runs of `inner` elements that share a scale and a zero point.
 struct Runs {
