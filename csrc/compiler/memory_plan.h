@@ -11,7 +11,7 @@ namespace vaip::compiler {
 
 enum class Role : std::uint8_t {
   device,  // runs on the array
-  host,    // Quantize of a graph input, Dequantize to a graph output: done by the host at the program's edge
+  host,    // Quantize of a graph input, Dequantize to a graph output, their float Casts: the host's, at the edge
   view,    // its output is its input's memory: reshapes that do not change the numbers
   empty,   // writes nothing: a dimension is 0
 };

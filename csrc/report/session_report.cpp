@@ -21,6 +21,7 @@ Json layer_json(const sim::LayerTiming& layer, double clock_ghz) {
   return {
       {"name", layer.name},
       {"op", layer.op},
+      {"dtype", layer.dtype},
       {"nodes", layer.nodes},
       {"cycles", std::llround(layer.cycles)},
       {"start_us", us(layer.start_cycles)},

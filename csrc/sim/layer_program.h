@@ -94,6 +94,7 @@ struct Operand {
 
 struct LayerProgram {
   std::string name, op;
+  std::string dtype;  // of its result: "int8", "bfloat16"
   std::vector<std::string> nodes;
 
   Kernel kernel;

@@ -54,6 +54,7 @@ LayerTiming time_layer(const LayerProgram& layer, const Target& target, Mode mod
   LayerTiming timing;
   timing.name = layer.name;
   timing.op = layer.op;
+  timing.dtype = layer.dtype;
   timing.nodes = layer.nodes;
   timing.cycles = cost.cycles;
   timing.cost = cost.breakdown;

@@ -32,6 +32,7 @@ struct CostBreakdown {
 
 struct LayerTiming {
   std::string name, op;
+  std::string dtype;  // of its result: "int8", "bfloat16"
   std::vector<std::string> nodes;
   double cycles = 0;
   double start_cycles = 0;  // since the program's start

@@ -106,6 +106,7 @@ sim::LayerProgram LayerMapper::map(std::size_t index) {
     sim::LayerProgram program = *std::move(mapped);
     program.name = layer.name;
     program.op = layer.op;
+    program.dtype = ir::name(graph_.value(layer.outputs[0]).dtype);
     program.nodes = layer.onnx_nodes;
     program.l2_bytes += ceil_div(plan_.resident_bytes[index], region.columns);
     return program;
