@@ -35,11 +35,17 @@ void require_integers(const UnitBuilder& unit, const ir::Value& factor) {
   }
 }
 
-// Adds a factor: quantized, a constant or not.
-ir::Value add_factor(UnitBuilder& unit, std::size_t input, bool may_be_per_channel) {
-  const ir::Value value = unit.add_operand(input, Role::weight);
+// Adds a factor: quantized, a constant or not. What is a weight, per channel or packed, is on the right.
+ir::Value add_left_factor(UnitBuilder& unit) {
+  const ir::Value value = unit.add_operand(0);
   require_integers(unit, value);
-  if (!may_be_per_channel) unit.require_per_tensor(value);
+  unit.require_per_tensor(value);
+  return value;
+}
+
+ir::Value add_right_factor(UnitBuilder& unit) {
+  const ir::Value value = unit.add_operand(1, Role::weight);
+  require_integers(unit, value);
   return value;
 }
 
@@ -120,8 +126,8 @@ void gemm(UnitBuilder& unit) {
   attrs.alpha = attribute(node, "alpha", 1.0F);
   attrs.beta = attribute(node, "beta", 1.0F);
   if (block_product(unit, attrs)) return;
-  const ir::Value a = add_factor(unit, 0, false);
-  const ir::Value b = add_factor(unit, 1, true);
+  const ir::Value a = add_left_factor(unit);
+  const ir::Value b = add_right_factor(unit);
   if (a.shape.size() != 2 || b.shape.size() != 2) {
     reject(node, "operands of shapes ", ir::to_string(a.shape), " and ", ir::to_string(b.shape), " are not matrices");
   }
@@ -133,8 +139,8 @@ void gemm(UnitBuilder& unit) {
 
 void matmul(UnitBuilder& unit) {
   if (block_product(unit, {})) return;
-  add_factor(unit, 0, false);
-  check_weight_axis(unit, add_factor(unit, 1, true), false);
+  add_left_factor(unit);
+  check_weight_axis(unit, add_right_factor(unit), false);
   unit.require_activation();
   unit.add_absent();
   unit.finish(ir::MatMulAttrs{});
