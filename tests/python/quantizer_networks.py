@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from onnxruntime.quantization import CalibrationDataReader
 
 Arrays = dict[str, np.ndarray]
 
@@ -536,3 +537,28 @@ def network(name: str) -> FloatNetwork:
         n.opset = 18
     NETWORKS[name](n)
     return n
+
+
+# What VitisAIEP leaves, because it has no such layer, or because the quantizer left it or its neighbours float.
+LEFT = {
+    "relu_of_the_input": {"Relu"},
+    "bias_gelu": {"BiasGelu", "MatMul"},
+    "fast_gelu": {"FastGelu", "MatMul"},
+    "skip_layer_norm": {"SkipLayerNormalization", "MatMul"},
+    "embedding_layer_norm": {"EmbedLayerNormalization", "Cast", "MatMul"},
+    "attention": {"Attention", "MatMul"},
+    "lstm": {"LSTM"},
+    "resize_cubic": {"Resize"},
+    # preprocessing writes the operator out, with shapes that are computed
+    "group_norm": {"Shape", "Reshape", "Cast", "Div", "Concat", "ReduceMean", "Sub"},
+}
+
+
+class Feeds(CalibrationDataReader):  # type: ignore[misc]
+    """Calibration inputs."""
+
+    def __init__(self, feeds: list[Arrays]) -> None:
+        self.remaining = feeds
+
+    def get_next(self) -> Arrays | None:
+        return self.remaining.pop() if self.remaining else None
