@@ -80,7 +80,9 @@ UnitBuilder::Operand UnitBuilder::dequantized(std::size_t dq) const {
   }
   require_type(source, tensor, quantization.dtype);
   if (const auto own = tensor_quantization(index(), tensor, shape.size()); own && !(*own == quantization)) {
-    frontend::decline(source, "its scale or zero point differs from that of `", tensor, "`");
+    frontend::decline(source, "its scale or zero point differs from that of `", tensor,
+                      "`, which has one meaning on the IPU; give all that write and read it the same, or quantize its "
+                      "source once more for this reader");
   }
   return {tensor_value(tensor, quantization.dtype, shape, quantization.params), {dq}};
 }

@@ -331,50 +331,39 @@ class ModelBuilder:
         bounds = {"Sigmoid": (0.0, 1.0), "HardSigmoid": (0.0, 1.0), "Tanh": (-1.0, 1.0)}.get(activation or "")
         return self.q(name, self.quant_for(*bounds, **quant) if bounds else self.calibrate(name, **quant))
 
-    def conv(
-        self,
-        x: Edge,
-        filters: int,
-        kernel: Sequence[int],
-        *,
-        group: int = 1,
-        per_channel: bool = False,
-        weight_dtype: str = "int8",
-        symmetric: bool = True,
-        bias: str = "int32",
-        **attributes: Any,
-    ) -> str:
-        shape = [filters, x.shape[1] // group, *kernel]
-        w, scales = self.quantized_constant(
-            shape, dtype=weight_dtype, axis=0 if per_channel else None, symmetric=symmetric
-        )
-        b = self.bias(bias, filters, scales * np.float32(x.quant.scale), 3000.0 * math.sqrt(math.prod(shape[1:])))
-        inputs = [self.dq(x), w] + ([] if b is None else [b])
-        return self.op("Conv", inputs, group=group, kernel_shape=list(kernel), **attributes)
+    def conv(self, x: Edge, filters: int, kernel: Sequence[int], *, group: int = 1, **options: Any) -> str:
+        """filters: of all groups together."""
+        return self._convolution("Conv", x, [filters, x.shape[1] // group, *kernel], group, **options)
 
-    def conv_transpose(
+    def conv_transpose(self, x: Edge, filters: int, kernel: Sequence[int], *, group: int = 1, **options: Any) -> str:
+        """filters: per group."""
+        return self._convolution("ConvTranspose", x, [x.shape[1], filters, *kernel], group, **options)
+
+    def _convolution(
         self,
+        op: str,
         x: Edge,
-        filters: int,
-        kernel: Sequence[int],
+        shape: Sequence[int],
+        group: int,
         *,
-        group: int = 1,
         per_channel: bool = False,
         weight_dtype: str = "int8",
         symmetric: bool = True,
         bias: str = "int32",
         **attributes: Any,
     ) -> str:
-        """filters: per group."""
-        shape = [x.shape[1], filters, *kernel]
+        kernel, transposed = shape[2:], op == "ConvTranspose"
+        axis = 1 if transposed else 0
         w, scales = self.quantized_constant(
-            shape, dtype=weight_dtype, axis=1 if per_channel else None, symmetric=symmetric
+            shape, dtype=weight_dtype, axis=axis if per_channel else None, symmetric=symmetric
         )
-        scales = np.tile(scales, group) if per_channel else scales
+        if transposed and per_channel:  # the groups share the scales of their filters
+            scales = np.tile(scales, group)
+        channels = shape[1] * group if transposed else shape[0]
         taps = x.shape[1] // group * math.prod(kernel)
-        b = self.bias(bias, filters * group, scales * np.float32(x.quant.scale), 3000.0 * math.sqrt(taps))
+        b = self.bias(bias, channels, scales * np.float32(x.quant.scale), 3000.0 * math.sqrt(taps))
         inputs = [self.dq(x), w] + ([] if b is None else [b])
-        return self.op("ConvTranspose", inputs, group=group, kernel_shape=list(kernel), **attributes)
+        return self.op(op, inputs, group=group, kernel_shape=list(kernel), **attributes)
 
     def gemm(
         self,

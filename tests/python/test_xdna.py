@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import vaip
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from layer_kinds import examples
@@ -95,3 +96,19 @@ def test_session_options_reach_the_kernels() -> None:
         session = vaip_session(model, options, optimize=False)
         assert claimed_nodes(session)
         assert run(session, {"x0": x})[0].tolist() == [expected], options
+
+
+def test_reports_name_the_numerics() -> None:
+    p = Params(1.0, 0, "int8")
+    layer = OneLayer()
+    model = layer.ends(layer.node("Relu", [layer.activation(np.zeros((1, 4), np.int8), p)]), p).model()
+    for options, numerics, rounding in (
+        ({}, "onnx", None),
+        ({"rounding": "ceil"}, "onnx", None),  # of numerics that are not used
+        ({"numerics": "xdna"}, "xdna", "positive_inf"),
+        ({"numerics": "xdna", "rounding": "floor"}, "xdna", "floor"),
+    ):
+        session = vaip_session(model, options, optimize=False)
+        report = vaip.reports()[-1]
+        assert (report.numerics, report.rounding) == (numerics, rounding), options
+        del session
