@@ -14,7 +14,8 @@ namespace vaip::kernels {
 bool float_is_enough(const LayerOperands& operands);
 
 void widen(const BFloat16* in, std::int64_t count, float* out);
-void narrow(const float* in, std::int64_t count, BFloat16* out);  // to nearest even
+void narrow(const float* in, std::int64_t count, BFloat16* out);                // to nearest even
+void narrow(const float* in, std::int64_t count, float factor, BFloat16* out);  // of in[i] * factor
 
 // As load_real and store_real, to which they leave the rarer types. Strides and offsets count elements.
 void load_real(ir::DType dtype, const void* data, std::int64_t offset, std::int64_t stride, std::int64_t count,
@@ -31,6 +32,5 @@ float sum_of_squares(const float* x, std::int64_t count, float offset);  // of x
 float sum_of_exponentials(const float* x, std::int64_t count);
 float take_exponentials(float* x, std::int64_t count, float offset);  // of x - offset, in place; their sum
 void subtract(float* x, std::int64_t count, float offset);
-void scale(float* x, std::int64_t count, float factor);
 
 }  // namespace vaip::kernels

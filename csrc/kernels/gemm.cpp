@@ -1,21 +1,39 @@
 #include "kernels/gemm.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "kernels/multiversion.h"
 
 namespace vaip::kernels {
 namespace {
 
+// A register of AVX2. Spelled out, since gcc makes shuffles of a loop over the columns inside one over the rows.
+template <typename Real>
+struct Register {
+  typedef Real Type __attribute__((vector_size(32)));
+};
+
 template <typename Real>
 VAIP_MULTIVERSION void multiply_panel(const Real* __restrict a, std::int64_t lda, const Real* __restrict panel,
                                       std::int64_t depth, Real* __restrict c) {
-  Real sums[kGemmRows][kPanel<Real>] = {};
-  for (std::int64_t k = 0; k < depth; ++k)
-    for (std::int64_t r = 0; r < kGemmRows; ++r)
-      for (std::int64_t j = 0; j < kPanel<Real>; ++j) sums[r][j] += a[r * lda + k] * panel[k * kPanel<Real> + j];
-  for (std::int64_t r = 0; r < kGemmRows; ++r)
-    for (std::int64_t j = 0; j < kPanel<Real>; ++j) c[r * kPanel<Real> + j] = sums[r][j];
+  using Columns = typename Register<Real>::Type;
+  constexpr std::int64_t kHalf = kPanel<Real> / 2;
+  static_assert(sizeof(Columns) == kHalf * sizeof(Real));
+  Columns low[kGemmRows] = {}, high[kGemmRows] = {};
+  for (std::int64_t k = 0; k < depth; ++k) {
+    Columns left, right;
+    std::memcpy(&left, panel + k * kPanel<Real>, sizeof left);
+    std::memcpy(&right, panel + k * kPanel<Real> + kHalf, sizeof right);
+    for (std::int64_t r = 0; r < kGemmRows; ++r) {
+      low[r] += a[r * lda + k] * left;
+      high[r] += a[r * lda + k] * right;
+    }
+  }
+  for (std::int64_t r = 0; r < kGemmRows; ++r) {
+    std::memcpy(c + r * kPanel<Real>, &low[r], sizeof low[r]);
+    std::memcpy(c + r * kPanel<Real> + kHalf, &high[r], sizeof high[r]);
+  }
 }
 
 }  // namespace

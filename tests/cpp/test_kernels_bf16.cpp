@@ -238,6 +238,31 @@ TEST(conv) {
   }
 }
 
+// Large enough for several bands, the last of which overlaps the one before, with padding at both ends.
+TEST(conv_in_bands) {
+  Random random(9);
+  for (const std::int64_t stride : {1, 2, 3})
+    for (const std::int64_t dilation : {1, 2}) {
+      Convolution c;
+      c.attrs.kernel = {3, 5};
+      c.attrs.strides = {stride, 1};
+      c.attrs.dilations = {dilation, 1};
+      c.attrs.pads = {2, 1, dilation, 4};
+      c.attrs.activation = {Kind::relu, 0.0, 0.0};
+      const std::int64_t rows = (211 + 2 + dilation - 2 * dilation - 1) / stride + 1;
+      c.x = random_tensor(random, DType::bf16, Shape{2, 5, 211, 67});
+      c.w = random_tensor(random, DType::bf16, Shape{7, 5, 3, 5});
+      c.bias = random_tensor(random, DType::f32, Shape{7});
+      c.y = describe(DType::bf16, Shape{2, 7, rows, 68});
+      c.x.layout = c.y.layout = Layout::channels_last;
+      make_constant(c.w);
+      make_constant(c.bias);
+      run_layer(layer_of(c.attrs), {&c.x, &c.w, &c.bias}, {&c.y});
+      expect_sums(
+          c.y, [&](const Index& at) { return c.sum(at); }, c.attrs.activation, "stride " + std::to_string(stride));
+    }
+}
+
 TEST(conv_that_writes_other_types) {
   Random random(4);
   for (int i = 0; i < 20; ++i) {
@@ -317,7 +342,12 @@ TEST(images_do_not_depend_on_each_other_or_on_the_team) {
                                          {512, 130, 1, 2, 1, 4},
                                          {2048, 96, 1, 1, 1, 3},
                                          {48, 48, 3, 1, 48, 11},
-                                         {384, 384, 1, 1, 1, 2}}) {
+                                         {384, 384, 1, 1, 1, 2},
+                                         // in several bands per image
+                                         {16, 24, 3, 1, 1, 90},
+                                         {16, 24, 3, 2, 1, 121},
+                                         {24, 24, 5, 1, 24, 83},
+                                         {8, 16, 7, 2, 2, 150}}) {
     Convolution c;
     c.attrs.groups = k.groups;
     c.attrs.kernel = {k.kernel, k.kernel};
