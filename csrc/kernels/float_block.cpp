@@ -38,15 +38,16 @@ VAIP_MULTIVERSION void map(float* __restrict x, std::int64_t count, Function fun
 // Lanes of a sum or a maximum that is taken in parallel: a register of AVX-512.
 constexpr std::int64_t kLanes = 16;
 
-inline float total_of(float* lanes) {
+template <typename Real>
+Real total_of(Real* lanes) {
   for (std::int64_t width = kLanes / 2; width > 0; width /= 2)
     for (std::int64_t l = 0; l < width; ++l) lanes[l] += lanes[l + width];
   return lanes[0];
 }
 
-template <typename Term>
-VAIP_MULTIVERSION float sum_terms(const float* __restrict x, std::int64_t count, Term term) {
-  float lanes[kLanes] = {};
+template <typename Real, typename Term>
+VAIP_MULTIVERSION Real sum_terms(const float* __restrict x, std::int64_t count, Term term) {
+  Real lanes[kLanes] = {};
   std::int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes)
     for (std::int64_t l = 0; l < kLanes; ++l) lanes[l] += term(x[i + l]);
@@ -146,13 +147,13 @@ void store_real(const Quantizer& quantizer, const float* in, void* data, std::in
 
 float largest(const float* x, std::int64_t count) { return take_largest(x, count); }
 float sum(const float* x, std::int64_t count) {
-  return sum_terms(x, count, [](float v) { return v; });
+  return sum_terms<float>(x, count, [](float v) { return v; });
 }
 float sum_of_squares(const float* x, std::int64_t count, float offset) {
-  return sum_terms(x, count, [offset](float v) { return (v - offset) * (v - offset); });
+  return sum_terms<float>(x, count, [offset](float v) { return (v - offset) * (v - offset); });
 }
-float sum_of_exponentials(const float* x, std::int64_t count) {
-  return sum_terms(x, count, [](float v) { return fast_exp(v); });
+double sum_of_exponentials(const float* x, std::int64_t count) {
+  return sum_terms<double>(x, count, [](float v) { return fast_exp(v); });
 }
 void subtract(float* x, std::int64_t count, float offset) {
   map(x, count, [offset](float v) { return v - offset; });

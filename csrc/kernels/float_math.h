@@ -1,4 +1,4 @@
-// Functions of one float that vectorise: no branches, no calls. Relative errors are below 2^-16:
+// Functions of one float that vectorise: no branches, no calls. Relative errors are below 2^-14:
 // what rounding the argument does where it is large, and 2^-21 elsewhere.
 #pragma once
 

@@ -55,6 +55,8 @@ class FloatSoftmax : public Kernel {
   // Calls body(offsets, run, its first element's place in the row) for the runs of a row.
   template <typename Body>
   void for_each_run(const Body& body) const {
+    static constexpr LoopNest::Offsets kStart{};
+    if (row_.run_count() == 1) return body(kStart, row_.inner(), 0);
     LoopNest::Cursor cursor(row_, 0);
     for (std::int64_t run = 0; run < row_.run_count(); ++run, cursor.advance())
       body(cursor.offsets(), row_.inner(), run * row_.inner().size);
@@ -65,7 +67,7 @@ class FloatSoftmax : public Kernel {
     const float most = largest(row, length_);
     if (!log_) return 1.0F / take_exponentials(row, length_, most);
     subtract(row, length_, most);
-    subtract(row, length_, std::log(sum_of_exponentials(row, length_)));
+    subtract(row, length_, static_cast<float>(std::log(sum_of_exponentials(row, length_))));
     return 1.0F;
   }
 
