@@ -241,26 +241,26 @@ TEST(conv) {
 // Large enough for several bands, the last of which overlaps the one before, with padding at both ends.
 TEST(conv_in_bands) {
   Random random(9);
-  for (const std::int64_t stride : {1, 2, 3})
-    for (const std::int64_t dilation : {1, 2}) {
-      Convolution c;
-      c.attrs.kernel = {3, 5};
-      c.attrs.strides = {stride, 1};
-      c.attrs.dilations = {dilation, 1};
-      c.attrs.pads = {2, 1, dilation, 4};
-      c.attrs.activation = {Kind::relu, 0.0, 0.0};
-      const std::int64_t rows = (211 + 2 + dilation - 2 * dilation - 1) / stride + 1;
-      c.x = random_tensor(random, DType::bf16, Shape{1, 2, 211, 67});
-      c.w = random_tensor(random, DType::bf16, Shape{5, 2, 3, 5});
-      c.bias = random_tensor(random, DType::f32, Shape{5});
-      c.y = describe(DType::bf16, Shape{1, 5, rows, 68});
-      c.x.layout = c.y.layout = Layout::channels_last;
-      make_constant(c.w);
-      make_constant(c.bias);
-      run_layer(layer_of(c.attrs), {&c.x, &c.w, &c.bias}, {&c.y});
-      expect_sums(
-          c.y, [&](const Index& at) { return c.sum(at); }, c.attrs.activation, "stride " + std::to_string(stride));
-    }
+  for (const std::int64_t stride : {1, 2, 3}) {
+    const std::int64_t dilation = stride == 2 ? 2 : 1;
+    Convolution c;
+    c.attrs.kernel = {3, 5};
+    c.attrs.strides = {stride, 1};
+    c.attrs.dilations = {dilation, 1};
+    c.attrs.pads = {2, 1, dilation, 4};
+    c.attrs.activation = {Kind::relu, 0.0, 0.0};
+    const std::int64_t rows = (211 + 2 + dilation - 2 * dilation - 1) / stride + 1;
+    c.x = random_tensor(random, DType::bf16, Shape{1, 2, 211, 187});
+    c.w = random_tensor(random, DType::bf16, Shape{5, 2, 3, 5});
+    c.bias = random_tensor(random, DType::f32, Shape{5});
+    c.y = describe(DType::bf16, Shape{1, 5, rows, 188});
+    c.x.layout = c.y.layout = Layout::channels_last;
+    make_constant(c.w);
+    make_constant(c.bias);
+    run_layer(layer_of(c.attrs), {&c.x, &c.w, &c.bias}, {&c.y});
+    expect_sums(
+        c.y, [&](const Index& at) { return c.sum(at); }, c.attrs.activation, "stride " + std::to_string(stride));
+  }
 }
 
 TEST(conv_that_writes_other_types) {
@@ -289,6 +289,22 @@ TEST(integers_into_bf16) {
     p.run(std::nullopt);
     for_each_index(p.y.value.shape, [&](const Index& at) { CHECK_EQ(p.y.real(at), nearest_bf16(p.sum(at).value)); });
   }
+}
+
+// Dynamic quantization of a bfloat16 tensor is that of the same numbers in float32.
+TEST(dynamically_quantized_products) {
+  Random random(10);
+  Tensor a = random_tensor(random, DType::bf16, Shape{7, 33}),
+         b = random_tensor(random, DType::s8, Shape{33, 9}, 0.01F, 0);
+  Tensor bias = random_tensor(random, DType::f32, Shape{9}), wide = a, y = describe(DType::f32, Shape{7, 9});
+  make_constant(b);
+  make_constant(bias);
+  wide.value.dtype = DType::f32;
+  const ir::Layer layer = layer_of(ir::IntegerMatMulAttrs{});
+  run_layer(layer, {&wide, &b, nullptr, nullptr, &bias}, {&y});
+  Tensor narrow = describe(DType::bf16, y.value.shape);
+  run_layer(layer, {&a, &b, nullptr, nullptr, &bias}, {&narrow});
+  for (std::size_t i = 0; i < y.stored.size(); ++i) CHECK_EQ(narrow.stored[i], nearest_bf16(y.stored[i]));
 }
 
 TEST(path_that_the_cpu_lacks) {
@@ -364,7 +380,7 @@ TEST(images_do_not_depend_on_each_other_or_on_the_team) {
     make_constant(c.bias);
     const std::vector<double> all = of_images(c, 4, 1);
     for (const std::int64_t count : {1, 3, 4})
-      for (const int threads : {1, 2, 7}) {
+      for (const int threads : {2, 7}) {
         const std::vector<double> some = of_images(c, count, threads);
         CHECK(std::equal(some.begin(), some.end(), all.begin()));
       }
