@@ -35,7 +35,7 @@ VAIP_MULTIVERSION void map(float* __restrict x, std::int64_t count, Function fun
   for (std::int64_t i = 0; i < count; ++i) x[i] = function(x[i]);
 }
 
-// Lanes of a sum or a maximum that is taken in parallel: a register of AVX-512.
+// Lanes of a sum that is taken in parallel: a register of AVX-512.
 constexpr std::int64_t kLanes = 16;
 
 template <typename Real>
@@ -56,15 +56,10 @@ VAIP_MULTIVERSION Real sum_terms(const float* __restrict x, std::int64_t count, 
 }
 
 VAIP_MULTIVERSION float take_largest(const float* __restrict x, std::int64_t count) {
-  float lanes[kLanes];
-  for (float& lane : lanes) lane = -std::numeric_limits<float>::infinity();
-  std::int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes)
-    for (std::int64_t l = 0; l < kLanes; ++l) lanes[l] = x[i + l] > lanes[l] ? x[i + l] : lanes[l];
-  for (std::int64_t l = 0; i < count; ++i, ++l) lanes[l] = x[i] > lanes[l] ? x[i] : lanes[l];
-  for (std::int64_t width = kLanes / 2; width > 0; width /= 2)
-    for (std::int64_t l = 0; l < width; ++l) lanes[l] = lanes[l + width] > lanes[l] ? lanes[l + width] : lanes[l];
-  return lanes[0];
+  float best = -std::numeric_limits<float>::infinity();
+#pragma omp simd reduction(max : best)  // a maximum is the same in any order
+  for (std::int64_t i = 0; i < count; ++i) best = x[i] > best ? x[i] : best;
+  return best;
 }
 
 // fast_exp(x - offset) in place, and the sum of it.
