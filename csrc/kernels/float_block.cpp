@@ -35,31 +35,52 @@ VAIP_MULTIVERSION void map(float* __restrict x, std::int64_t count, Function fun
   for (std::int64_t i = 0; i < count; ++i) x[i] = function(x[i]);
 }
 
-// Lanes of a sum or a maximum that is taken in parallel: two registers of AVX-512.
-constexpr std::int64_t kLanes = 32;
+// Lanes of a sum that is taken in parallel: a register of AVX-512.
+constexpr std::int64_t kLanes = 16;
 
-template <typename Term>
-VAIP_MULTIVERSION float sum_terms(const float* __restrict x, std::int64_t count, Term term) {
-  float lanes[kLanes] = {};
-  std::int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes)
-    for (std::int64_t l = 0; l < kLanes; ++l) lanes[l] += term(x[i + l]);
-  for (std::int64_t l = 0; i < count; ++i, ++l) lanes[l] += term(x[i]);
+template <typename Real>
+Real total_of(Real* lanes) {
   for (std::int64_t width = kLanes / 2; width > 0; width /= 2)
     for (std::int64_t l = 0; l < width; ++l) lanes[l] += lanes[l + width];
   return lanes[0];
 }
 
-VAIP_MULTIVERSION float take_largest(const float* __restrict x, std::int64_t count) {
-  float lanes[kLanes];
-  for (float& lane : lanes) lane = -std::numeric_limits<float>::infinity();
+template <typename Real, typename Term>
+VAIP_MULTIVERSION Real sum_terms(const float* __restrict x, std::int64_t count, Term term) {
+  Real lanes[kLanes] = {};
   std::int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes)
-    for (std::int64_t l = 0; l < kLanes; ++l) lanes[l] = x[i + l] > lanes[l] ? x[i + l] : lanes[l];
-  for (std::int64_t l = 0; i < count; ++i, ++l) lanes[l] = x[i] > lanes[l] ? x[i] : lanes[l];
-  float best = lanes[0];
-  for (const float lane : lanes) best = lane > best ? lane : best;
+    for (std::int64_t l = 0; l < kLanes; ++l) lanes[l] += term(x[i + l]);
+  for (std::int64_t l = 0; i < count; ++i, ++l) lanes[l] += term(x[i]);
+  return total_of(lanes);
+}
+
+VAIP_MULTIVERSION float take_largest(const float* __restrict x, std::int64_t count) {
+  float best = -std::numeric_limits<float>::infinity();
+#pragma omp simd reduction(max : best)  // a maximum is the same in any order
+  for (std::int64_t i = 0; i < count; ++i) best = x[i] > best ? x[i] : best;
   return best;
+}
+
+// fast_exp(x - offset) in place, and the sum of it.
+VAIP_MULTIVERSION float exponentiate(float* __restrict x, std::int64_t count, float offset) {
+  float lanes[kLanes] = {};
+  std::int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes)
+    for (std::int64_t l = 0; l < kLanes; ++l) {
+      x[i + l] = fast_exp(x[i + l] - offset);
+      lanes[l] += x[i + l];
+    }
+  for (std::int64_t l = 0; i < count; ++i, ++l) {
+    x[i] = fast_exp(x[i] - offset);
+    lanes[l] += x[i];
+  }
+  return total_of(lanes);
+}
+
+VAIP_MULTIVERSION void narrow_scaled(const float* __restrict in, std::int64_t count, float factor,
+                                     BFloat16* __restrict out) {
+  for (std::int64_t i = 0; i < count; ++i) out[i] = BFloat16(in[i] * factor);
 }
 
 float clip(float x, float low, float high) {
@@ -121,24 +142,19 @@ void store_real(const Quantizer& quantizer, const float* in, void* data, std::in
 
 float largest(const float* x, std::int64_t count) { return take_largest(x, count); }
 float sum(const float* x, std::int64_t count) {
-  return sum_terms(x, count, [](float v) { return v; });
+  return sum_terms<float>(x, count, [](float v) { return v; });
 }
 float sum_of_squares(const float* x, std::int64_t count, float offset) {
-  return sum_terms(x, count, [offset](float v) { return (v - offset) * (v - offset); });
+  return sum_terms<float>(x, count, [offset](float v) { return (v - offset) * (v - offset); });
 }
-float sum_of_exponentials(const float* x, std::int64_t count) {
-  return sum_terms(x, count, [](float v) { return fast_exp(v); });
+double sum_of_exponentials(const float* x, std::int64_t count) {
+  return sum_terms<double>(x, count, [](float v) { return fast_exp(v); });
 }
 void subtract(float* x, std::int64_t count, float offset) {
   map(x, count, [offset](float v) { return v - offset; });
 }
-void scale(float* x, std::int64_t count, float factor) {
-  map(x, count, [factor](float v) { return v * factor; });
-}
-float take_exponentials(float* x, std::int64_t count, float offset) {
-  map(x, count, [offset](float v) { return fast_exp(v - offset); });
-  return sum(x, count);
-}
+void narrow(const float* in, std::int64_t count, float factor, BFloat16* out) { narrow_scaled(in, count, factor, out); }
+float take_exponentials(float* x, std::int64_t count, float offset) { return exponentiate(x, count, offset); }
 
 void apply(const ir::Activation& activation, float* values, std::int64_t count) {
   const auto a = static_cast<float>(activation.alpha), b = static_cast<float>(activation.beta);
@@ -158,8 +174,6 @@ void apply(const ir::Activation& activation, float* values, std::int64_t count) 
       return map(values, count, [](float x) { return x * clip(x / 6.0F + 0.5F, 0.0F, 1.0F); });
     case Kind::linear:
       return map(values, count, [a, b](float x) { return a * x + b; });
-    case Kind::exp:
-      return map(values, count, [](float x) { return fast_exp(x); });
     case Kind::sigmoid:
       return map(values, count, [](float x) { return fast_sigmoid(x); });
     case Kind::swish:

@@ -1,5 +1,6 @@
 // Blocks of float32: what kernels compute in instead of double where the result is stored as bfloat16. The functions
-// here are wrong by less than 2^-16 of their value, a hundredth of what that rounds away.
+// here are wrong by less than 2^-14 of their value, and that only where it is almost 0: a thirtieth of what is rounded
+// away.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,8 @@ namespace vaip::kernels {
 bool float_is_enough(const LayerOperands& operands);
 
 void widen(const BFloat16* in, std::int64_t count, float* out);
-void narrow(const float* in, std::int64_t count, BFloat16* out);  // to nearest even
+void narrow(const float* in, std::int64_t count, BFloat16* out);                // to nearest even
+void narrow(const float* in, std::int64_t count, float factor, BFloat16* out);  // of in[i] * factor
 
 // As load_real and store_real, to which they leave the rarer types. Strides and offsets count elements.
 void load_real(ir::DType dtype, const void* data, std::int64_t offset, std::int64_t stride, std::int64_t count,
@@ -28,9 +30,8 @@ void apply(const ir::Activation& activation, float* values, std::int64_t count);
 float largest(const float* x, std::int64_t count);  // -infinity for none
 float sum(const float* x, std::int64_t count);
 float sum_of_squares(const float* x, std::int64_t count, float offset);  // of x - offset
-float sum_of_exponentials(const float* x, std::int64_t count);
-float take_exponentials(float* x, std::int64_t count, float offset);  // of x - offset, in place; their sum
+double sum_of_exponentials(const float* x, std::int64_t count);          // whose logarithm may be all that counts
+float take_exponentials(float* x, std::int64_t count, float offset);     // of x - offset, in place; their sum
 void subtract(float* x, std::int64_t count, float offset);
-void scale(float* x, std::int64_t count, float factor);
 
 }  // namespace vaip::kernels

@@ -22,9 +22,16 @@ namespace {
 using ir::DType;
 using Op = ir::PoolAttrs::Op;
 
+// What maxima are taken in: floats for the 16-bit formats, which they hold, and for which there are instructions.
 template <typename T>
-VAIP_MULTIVERSION void maximum(const T* __restrict in, std::int64_t n, T* __restrict best) {
-  for (std::int64_t i = 0; i < n; ++i) best[i] = in[i] > best[i] ? in[i] : best[i];
+using BestOf = std::conditional_t<is_half<T>, float, T>;
+
+template <typename T>
+VAIP_MULTIVERSION void maximum(const T* __restrict in, std::int64_t n, BestOf<T>* __restrict best) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const auto value = static_cast<BestOf<T>>(in[i]);
+    best[i] = value > best[i] ? value : best[i];
+  }
 }
 // Sums of up to 2^15 elements of 16 bits fit.
 template <typename T, typename Sum>
@@ -83,20 +90,24 @@ class PoolKernel : public Kernel {
   }
 
  private:
-  static T lowest() {
-    if constexpr (is_half<T>)
-      return T(-std::numeric_limits<float>::infinity());
-    else
-      return std::numeric_limits<T>::lowest();
-  }
-
   void take_maximum(const T* x, const WindowCursor& window, std::int64_t count, std::int64_t out, void* y) const {
-    T best[kBlock];
-    std::fill_n(best, count, lowest());
+    using Best = BestOf<T>;
+    Best best[kBlock];
+    std::fill_n(best, count, is_half<T> ? -std::numeric_limits<Best>::infinity() : std::numeric_limits<Best>::lowest());
     for (std::int64_t tap = 0; tap < taps_; ++tap) {
       const std::int64_t input = window.input_pixel(tap);
       if (input >= 0) maximum(x + input * problem_.in_channels, count, best);
     }
+    if constexpr (is_half<T>) {
+      T stored[kBlock];
+      for (std::int64_t i = 0; i < count; ++i) stored[i] = T(best[i]);
+      return finish_maximum(stored, count, out, y);
+    } else {
+      finish_maximum(best, count, out, y);
+    }
+  }
+
+  void finish_maximum(const T* best, std::int64_t count, std::int64_t out, void* y) const {
     if (element_.is_copy() && !has_effect(attrs_.activation)) {
       std::memcpy(static_cast<T*>(y) + out, best, static_cast<std::size_t>(count) * sizeof(T));
       return;

@@ -102,7 +102,7 @@ std::unique_ptr<Kernel> make_softmax(const ir::SoftmaxAttrs& attrs, const LayerO
   }
   const SoftmaxRows rows = {LoopNest(dims[0], {y_strides[0], x_strides[0]}),
                             LoopNest(dims[1], {y_strides[1], x_strides[1]})};
-  if (float_is_enough(operands)) return make_float_softmax(attrs.log, rows, x, y);
+  if (float_is_enough(operands)) return make_float_softmax(attrs.log, rows, x);
   return std::make_unique<SoftmaxKernel>(attrs.log, rows.rows, rows.row, x, y);
 }
 

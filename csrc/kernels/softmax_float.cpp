@@ -13,11 +13,10 @@ namespace {
 
 class FloatSoftmax : public Kernel {
  public:
-  FloatSoftmax(bool log, const SoftmaxRows& rows, const Operand& x, const Operand& y)
+  FloatSoftmax(bool log, const SoftmaxRows& rows, const Operand& x)
       : log_(log),
         dtype_(x.dtype),
         affine_(x.affine()),
-        quantizer_(make_quantizer(y)),
         rows_(rows.rows),
         row_(rows.row),
         length_(row_.element_count()),
@@ -39,9 +38,12 @@ class FloatSoftmax : public Kernel {
             for_each_run([&](const LoopNest::Offsets& at, const LoopNest::Loop& run, std::int64_t first) {
               load_real(dtype_, context.inputs[0], from + at[1], run.strides[1], run.size, affine_, row + first);
             });
-            normalise(row);
+            const float factor = exponentiate(row);
+            auto* out = static_cast<BFloat16*>(context.outputs[0]) + to;
             for_each_run([&](const LoopNest::Offsets& at, const LoopNest::Loop& run, std::int64_t first) {
-              store_real(quantizer_, row + first, context.outputs[0], to + at[0], run.strides[0], run.size);
+              if (run.strides[0] == 1) return narrow(row + first, run.size, factor, out + at[0]);
+              for (std::int64_t i = 0; i < run.size; ++i)
+                out[at[0] + i * run.strides[0]] = BFloat16(row[first + i] * factor);
             });
           }
         },
@@ -53,25 +55,25 @@ class FloatSoftmax : public Kernel {
   // Calls body(offsets, run, its first element's place in the row) for the runs of a row.
   template <typename Body>
   void for_each_run(const Body& body) const {
+    static constexpr LoopNest::Offsets kStart{};
+    if (row_.run_count() == 1) return body(kStart, row_.inner(), 0);
     LoopNest::Cursor cursor(row_, 0);
     for (std::int64_t run = 0; run < row_.run_count(); ++run, cursor.advance())
       body(cursor.offsets(), row_.inner(), run * row_.inner().size);
   }
 
-  void normalise(float* row) const {
+  // Returns what is left to multiply the row with.
+  float exponentiate(float* row) const {
     const float most = largest(row, length_);
-    if (log_) {
-      subtract(row, length_, most);
-      return subtract(row, length_, std::log(sum_of_exponentials(row, length_)));
-    }
-    const float total = take_exponentials(row, length_, most);
-    scale(row, length_, 1.0F / total);
+    if (!log_) return 1.0F / take_exponentials(row, length_, most);
+    subtract(row, length_, most);
+    subtract(row, length_, static_cast<float>(std::log(sum_of_exponentials(row, length_))));
+    return 1.0F;
   }
 
   bool log_;
   ir::DType dtype_;
   Affine affine_;
-  Quantizer quantizer_;
   LoopNest rows_, row_;  // operand 0: y, operand 1: x
   std::int64_t length_;
   int threads_;
@@ -79,8 +81,8 @@ class FloatSoftmax : public Kernel {
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_float_softmax(bool log, const SoftmaxRows& rows, const Operand& x, const Operand& y) {
-  return std::make_unique<FloatSoftmax>(log, rows, x, y);
+std::unique_ptr<Kernel> make_float_softmax(bool log, const SoftmaxRows& rows, const Operand& x) {
+  return std::make_unique<FloatSoftmax>(log, rows, x);
 }
 
 }  // namespace vaip::kernels
