@@ -14,11 +14,13 @@ python="$(realpath -s "${PYTHON:-${VAIP_TEST_DIR:-$PWD/build/test}/venv/bin/pyth
 export PATH="$(dirname "${python}"):${PATH}"
 build="${PWD}/build/fuzz"
 
-# clang without an OpenMP runtime of its own takes gcc's header and library: no target runs a kernel in parallel.
+# clang without an OpenMP runtime of its own takes gcc's header and library: no target runs a kernel in parallel. What
+# gcc's malloc attribute says of the function that frees is unknown to clang.
 openmp=()
 if ! echo '#include <omp.h>' | clang++ -fopenmp -fsyntax-only -x c++ - 2>/dev/null; then
   mkdir -p "${build}/include"
-  ln -sf "$(gcc -print-file-name=include)/omp.h" "${build}/include/omp.h"
+  rm -f "${build}/include/omp.h"
+  sed 's/__malloc__ ([a-z_]*)/__malloc__/' "$(gcc -print-file-name=include)/omp.h" >"${build}/include/omp.h"
   openmp=("-DOpenMP_CXX_FLAGS=-isystem ${build}/include -Wno-source-uses-openmp" -DOpenMP_CXX_LIB_NAMES=gomp
     "-DOpenMP_gomp_LIBRARY=$(gcc -print-file-name=libgomp.so)")
 fi

@@ -38,9 +38,11 @@ void qlinear_average_pool(UnitBuilder& unit);
 void qlinear_global_average_pool(UnitBuilder& unit);
 void qlinear_reduce_mean(UnitBuilder& unit);
 void qlinear_softmax(UnitBuilder& unit);
+void qlinear_where(UnitBuilder& unit);
 void qlinear_concat(UnitBuilder& unit);
 // element-wise: rules_elementwise.cpp
-void arithmetic(UnitBuilder& unit);
+void arithmetic(UnitBuilder& unit);  // of plain integers, too
+void modulus(UnitBuilder& unit);
 void activation(UnitBuilder& unit);
 void prelu(UnitBuilder& unit);
 void softmax(UnitBuilder& unit);
@@ -57,6 +59,7 @@ void instance_normalization(UnitBuilder& unit);
 void group_normalization(UnitBuilder& unit);
 void batch_normalization(UnitBuilder& unit);
 void lp_normalization(UnitBuilder& unit);
+void local_response_normalization(UnitBuilder& unit);
 void decomposed(UnitBuilder& unit, const Decomposed& found);  // anchored at its last node
 // operators that onnxruntime fuses: rules_fused.cpp, rules_attention.cpp
 void fused_matmul(UnitBuilder& unit);
@@ -86,9 +89,11 @@ void gather(UnitBuilder& unit);  // and GatherElements, GatherND
 void arg(UnitBuilder& unit);
 void top_k(UnitBuilder& unit);
 void cum_sum(UnitBuilder& unit);
+void range(UnitBuilder& unit);
 // conditions: rules_logic.cpp
 void comparison(UnitBuilder& unit);
 void logic(UnitBuilder& unit);
+ir::DType add_plain_inputs(UnitBuilder& unit);  // all of the inputs, which have one plain type
 void where(UnitBuilder& unit);
 void cast(UnitBuilder& unit);
 // Resize and Upsample: rules_resize.cpp

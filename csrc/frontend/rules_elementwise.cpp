@@ -1,4 +1,5 @@
 // Arithmetic, scalar functions, softmax.
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -25,13 +26,45 @@ Op arithmetic_op(const std::string& op_type) {
   fail(ErrorKind::internal, "no arithmetic for ", op_type);
 }
 
+// The same operators on masks and indices.
+void integer_arithmetic(UnitBuilder& unit) {
+  using Integer = ir::IntegerArithmeticAttrs::Op;
+  constexpr std::array<std::pair<const char*, Integer>, 7> table = {{{"Add", Integer::add},
+                                                                     {"Sub", Integer::sub},
+                                                                     {"Mul", Integer::mul},
+                                                                     {"Div", Integer::div},
+                                                                     {"Mod", Integer::modulus},
+                                                                     {"Min", Integer::min},
+                                                                     {"Max", Integer::max}}};
+  const Node& node = unit.node();
+  const auto row = std::find_if(table.begin(), table.end(), [&](const auto& r) { return node.op_type == r.first; });
+  if (row == table.end()) unit.decline("of plain integers is not supported; quantize its inputs");
+  if (node.inputs.size() != 2)
+    unit.decline("of ", node.inputs.size(), " tensors of plain integers is not supported; chain pairs of two");
+  ir::IntegerArithmeticAttrs attrs{row->second};
+  if (attrs.op == Integer::modulus && attribute(node, "fmod", std::int64_t{0}) != 0) attrs.op = Integer::remainder;
+  const ir::DType dtype = add_plain_inputs(unit);
+  if (!ir::is_integer(dtype)) reject(node, "its inputs are ", ir::name(dtype));
+  unit.require_activation();
+  unit.finish_plain(attrs, {dtype});
+}
+
 }  // namespace
+
+void modulus(UnitBuilder& unit) {
+  const Node& node = unit.node();
+  if (node.inputs.size() != 2) reject(node, "has ", node.inputs.size(), " inputs");
+  if (!unit.is_plain(0))
+    unit.decline("of numbers that are no plain integers is not supported; leave it to another provider");
+  integer_arithmetic(unit);
+}
 
 void arithmetic(UnitBuilder& unit) {
   const Node& node = unit.node();
   if (has_attribute(node, "broadcast") || has_attribute(node, "consumed_inputs")) {
     unit.decline("opset versions before 7 are not supported");
   }
+  if (has_input(node, 0) && unit.is_plain(0)) return integer_arithmetic(unit);
   ir::ArithmeticAttrs attrs;
   attrs.op = arithmetic_op(node.op_type);
   const bool variadic = node.op_type == "Sum" || attrs.op == Op::min || attrs.op == Op::max;

@@ -72,4 +72,10 @@ void cum_sum(UnitBuilder& unit) {
   plain ? unit.finish_plain(attrs, {dtype}) : unit.finish(attrs);
 }
 
+void range(UnitBuilder& unit) {
+  unit.decline(
+      "its length is known at run time only; give the model fixed sizes, with which onnxruntime makes it a constant, "
+      "or leave it to another provider");
+}
+
 }  // namespace vaip::frontend::rules

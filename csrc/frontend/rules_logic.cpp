@@ -43,6 +43,18 @@ void add_pair(UnitBuilder& unit, std::size_t first) {
 
 }  // namespace
 
+ir::DType add_plain_inputs(UnitBuilder& unit) {
+  const Node& node = unit.node();
+  ir::DType dtype = ir::DType::undefined;
+  for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+    if (!unit.is_plain(i)) unit.decline("the type of `", node.inputs[i], "` is not known, or not bool or integer");
+    const ir::DType own = unit.add_plain(i).dtype;
+    if (i > 0 && own != dtype) reject(node, "its inputs are ", ir::name(dtype), " and ", ir::name(own));
+    dtype = own;
+  }
+  return dtype;
+}
+
 void comparison(UnitBuilder& unit) {
   require_inputs(unit, 2);
   add_pair(unit, 0);
@@ -61,13 +73,7 @@ void logic(UnitBuilder& unit) {
     attrs.op = logic_functions().at(node.op_type);
   }
   require_inputs(unit, node.op_type == "Not" || node.op_type == "BitwiseNot" ? 1 : 2);
-  ir::DType dtype = ir::DType::undefined;
-  for (std::size_t i = 0; i < node.inputs.size(); ++i) {
-    if (!unit.is_plain(i)) unit.decline("the type of `", node.inputs[i], "` is not known, or not bool or integer");
-    const ir::DType own = unit.add_plain(i).dtype;
-    if (i > 0 && own != dtype) reject(node, "its inputs are ", ir::name(dtype), " and ", ir::name(own));
-    dtype = own;
-  }
+  const ir::DType dtype = add_plain_inputs(unit);
   unit.require_activation();
   unit.finish_plain(attrs, {dtype});
 }

@@ -127,4 +127,10 @@ void decomposed(UnitBuilder& unit, const Decomposed& found) {
   unit.finish(attrs);
 }
 
+void local_response_normalization(UnitBuilder& unit) {
+  unit.decline(
+      "is on the CPU with AMD's compiler, too: the IPU has no layer for it; train the network with BatchNormalization "
+      "instead, or leave it there");
+}
+
 }  // namespace vaip::frontend::rules

@@ -47,11 +47,17 @@ void require_one_kind(const UnitBuilder& unit, const ir::Value& a, const ir::Val
   }
 }
 
-// Adds a factor: quantized, a constant or not.
-ir::Value add_factor(UnitBuilder& unit, std::size_t input, bool may_be_per_channel) {
-  const ir::Value value = unit.add_operand(input, Role::weight);
+// Adds a factor: quantized, a constant or not. What is a weight, per channel or packed, is on the right.
+ir::Value add_left_factor(UnitBuilder& unit) {
+  const ir::Value value = unit.add_operand(0);
   require_integers(unit, value);
-  if (!may_be_per_channel) unit.require_per_tensor(value);
+  unit.require_per_tensor(value);
+  return value;
+}
+
+ir::Value add_right_factor(UnitBuilder& unit) {
+  const ir::Value value = unit.add_operand(1, Role::weight);
+  require_integers(unit, value);
   return value;
 }
 
@@ -141,8 +147,8 @@ void gemm(UnitBuilder& unit, const ir::Activation& activation) {
   attrs.beta = attribute(node, "beta", 1.0F);
   attrs.activation = activation;
   if (block_product(unit, attrs)) return;
-  const ir::Value a = add_factor(unit, 0, false);
-  const ir::Value b = add_factor(unit, 1, true);
+  const ir::Value a = add_left_factor(unit);
+  const ir::Value b = add_right_factor(unit);
   require_one_kind(unit, a, b);
   if (a.shape.size() != 2 || b.shape.size() != 2) {
     reject(node, "operands of shapes ", ir::to_string(a.shape), " and ", ir::to_string(b.shape), " are not matrices");
@@ -159,8 +165,8 @@ void matmul(UnitBuilder& unit) {
 }
 
 void product(UnitBuilder& unit, ir::MatMulAttrs attrs) {
-  const ir::Value a = add_factor(unit, 0, false);
-  const ir::Value b = add_factor(unit, 1, true);
+  const ir::Value a = add_left_factor(unit);
+  const ir::Value b = add_right_factor(unit);
   require_one_kind(unit, a, b);
   check_weight_axis(unit, b, attrs.transpose_b);
   unit.require_activation();

@@ -55,7 +55,10 @@ void qlinear_activation(UnitBuilder& unit) {
 }
 
 void qlinear_average_pool(UnitBuilder& unit) {
-  if (channels_last(unit)) unit.decline("channels_last pools are not supported; transpose the model to NCHW");
+  if (channels_last(unit))
+    unit.decline(
+        "channels_last pools are not supported (onnxruntime's NHWC optimization makes them); give it the model in "
+        "NCHW");
   check_pool_rank(unit, add_only_tensor(unit));
   unit.finish_quantized(read_pool(unit.node(), ir::PoolAttrs::Op::average), qlinear_output(unit));
 }
@@ -85,6 +88,16 @@ void qlinear_softmax(UnitBuilder& unit) {
   attrs.axis = attribute(unit.node(), "axis", std::int64_t{-1});
   attrs.flatten_to_2d = attribute(unit.node(), "opset", std::int64_t{13}) < 13;  // of the Softmax that it came from
   unit.finish_quantized(attrs, qlinear_output(unit));
+}
+
+void qlinear_where(UnitBuilder& unit) {
+  if (!unit.is_plain(0)) unit.decline("the type of the condition `", unit.node().inputs[0], "` is not known");
+  const ir::DType type = unit.add_plain(0).dtype;
+  if (type != ir::DType::boolean) reject(unit.node(), "the condition is ", ir::name(type));
+  unit.require_per_tensor(add_qlinear_tensor(unit, 1));
+  unit.require_per_tensor(add_qlinear_tensor(unit, 4));
+  unit.require_activation();
+  unit.finish_quantized(ir::WhereAttrs{}, qlinear_output(unit));
 }
 
 void qlinear_concat(UnitBuilder& unit) {

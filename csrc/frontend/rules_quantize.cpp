@@ -24,6 +24,9 @@ bool rounds(UnitBuilder& unit) {
 void quantize(UnitBuilder& unit) {
   if (rounds(unit)) return;
   if (!is_quantize(unit.node())) reject(unit.node(), "needs an input, a scale and an output");
+  if (const TensorData* constant = unit.index().constant(unit.node().inputs[0])) {
+    return unit.finish_folded(read_quantization(unit.index(), unit.node(), constant->shape.size()));
+  }
   const Quantization quantization = read_quantization(unit.index(), unit.node());
   if (reads_dequantized(unit)) {  // integers of other parameters: no float in between
     unit.add_activation(0);

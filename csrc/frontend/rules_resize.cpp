@@ -38,6 +38,16 @@ Nearest read_nearest(const UnitBuilder& unit) {
   reject(unit.node(), "nearest_mode is '", mode, "'");
 }
 
+void finish_resize(UnitBuilder& unit, ir::ResizeAttrs attrs) {
+  unit.add_activation(0);
+  if (unit.on_integers() && attrs.mode != Mode::nearest) {
+    unit.decline(
+        "interpolates between integers, and ONNX does not say how the results are rounded; put "
+        "DequantizeLinear before it and QuantizeLinear behind it");
+  }
+  unit.finish(std::move(attrs));
+}
+
 // Upsample and Resize-10 say nothing of coordinates. What onnxruntime does: output / scale, rounded down where the
 // image grows (and up where it shrinks, which is no rounding mode of today's Resize).
 void finish_early_form(UnitBuilder& unit, std::vector<double> scales) {
@@ -50,8 +60,7 @@ void finish_early_form(UnitBuilder& unit, std::vector<double> scales) {
       std::any_of(attrs.scales.begin(), attrs.scales.end(), [](double s) { return s < 1.0; })) {
     unit.decline("scales below 1 have no defined rounding before Resize-11; convert the model to opset 11 or later");
   }
-  unit.add_activation(0);
-  unit.finish(std::move(attrs));
+  finish_resize(unit, std::move(attrs));
 }
 
 }  // namespace
@@ -80,8 +89,7 @@ void resize(UnitBuilder& unit) {
   if (!attrs.sizes.empty() && policy != "stretch")
     unit.decline("keep_aspect_ratio_policy '", policy, "' is not supported");
   attrs.axes = attribute(node, "axes", std::vector<std::int64_t>{});
-  unit.add_activation(0);
-  unit.finish(std::move(attrs));
+  finish_resize(unit, std::move(attrs));
 }
 
 void upsample(UnitBuilder& unit) {

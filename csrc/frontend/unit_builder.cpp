@@ -80,7 +80,9 @@ UnitBuilder::Operand UnitBuilder::dequantized(std::size_t dq) const {
   }
   require_type(source, tensor, quantization.dtype);
   if (const auto own = tensor_quantization(index(), tensor, shape.size()); own && !(*own == quantization)) {
-    frontend::decline(source, "its scale or zero point differs from that of `", tensor, "`");
+    frontend::decline(source, "its scale or zero point differs from that of `", tensor,
+                      "`, which has one meaning on the IPU; give all that write and read it the same, or quantize its "
+                      "source once more for this reader");
   }
   return {tensor_value(tensor, quantization.dtype, shape, quantization.params), {dq}};
 }
@@ -180,6 +182,8 @@ const ir::Value& UnitBuilder::add_weight(std::size_t input) {
 
 const ir::Value& UnitBuilder::add_operand(std::size_t input, Role role) {
   Operand found = operand(input_name(input));
+  const bool matrix = role == Role::weight && found.value.shape.size() <= 2;
+  if (!matrix) found.value = in_whole_bytes(std::move(found.value));
   if (found.value.constant && found.value.quant && !allowed(role, found.value.dtype)) {
     decline("constant `", node().inputs[input], "` is ", ir::name(found.value.dtype),
             " (supported: ", allowed_types(role), ")");
@@ -199,6 +203,7 @@ const ir::Value& UnitBuilder::add_parameter(const std::string& name, const char*
   }
   Operand found = operand(name);
   if (!found.value.constant) decline(what, " `", name, "` is not constant; make it an initializer");
+  found.value = in_whole_bytes(std::move(found.value));
   if (found.value.quant && !allowed(Role::bias, found.value.dtype)) {
     decline(what, " `", name, "` is ", ir::name(found.value.dtype), " (supported: float, ", allowed_types(Role::bias),
             ")");

@@ -84,6 +84,9 @@ class UnitBuilder {
   void finish(ir::LayerAttrs attrs, std::size_t outputs = static_cast<std::size_t>(-1));
   // Ends the layer with the anchor's output, an integer tensor of these parameters.
   void finish_quantized(ir::LayerAttrs attrs, const Quantization& quantization);
+  // Ends the layer with the integers that the anchor, a QuantizeLinear, makes of a constant: of a weight that others
+  // read than the layers which took it in.
+  void finish_folded(const Quantization& quantization);
   // The same as finish(), the anchor's second output being indices.
   void finish_with_indices(ir::LayerAttrs attrs);
   // Ends the layer with the anchor's output, left float whatever reads it.

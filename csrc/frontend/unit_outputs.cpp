@@ -191,6 +191,12 @@ void UnitBuilder::finish_quantized(ir::LayerAttrs attrs, const Quantization& qua
   commit(std::move(attrs));
 }
 
+void UnitBuilder::finish_folded(const Quantization& quantization) {
+  add_constant(constant_value(node().inputs[0], workspace_.folded(anchor_, quantization), quantization.params));
+  add_output({node().outputs[0], quantization.dtype, {}, quantization.params, std::nullopt});
+  commit(ir::ReshapeAttrs{ir::ReshapeAttrs::Op::identity, {}, false});
+}
+
 void UnitBuilder::finish_float(ir::LayerAttrs attrs, const std::string& output) {
   add_output(tensor_value(output, float_type(output), {}, std::nullopt));
   commit(std::move(attrs));

@@ -1,6 +1,10 @@
 #include "frontend/unit_values.h"
 
+#include <cstddef>
 #include <utility>
+#include <vector>
+
+#include "frontend/constants.h"
 
 namespace vaip::frontend {
 
@@ -12,6 +16,16 @@ ir::Value tensor_value(const std::string& name, ir::DType dtype, const ir::Shape
 ir::Value constant_value(const std::string& name, const TensorData& tensor, std::optional<ir::QuantParams> params) {
   ir::Value value = tensor_value(name, tensor.dtype, tensor.shape, std::move(params));
   value.constant = tensor.constant;
+  return value;
+}
+
+ir::Value in_whole_bytes(ir::Value value) {
+  if (!value.constant || (value.dtype != ir::DType::u4 && value.dtype != ir::DType::s4)) return value;
+  std::vector<std::byte> bytes;
+  for (const std::int64_t element : integer_elements({value.dtype, value.shape, *value.constant}, value.name))
+    bytes.push_back(static_cast<std::byte>(element));
+  value.dtype = value.dtype == ir::DType::u4 ? ir::DType::u8 : ir::DType::s8;
+  value.constant = make_constant(std::move(bytes));
   return value;
 }
 

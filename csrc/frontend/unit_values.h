@@ -12,6 +12,10 @@ ir::Value tensor_value(const std::string& name, ir::DType dtype, const ir::Shape
                        std::optional<ir::QuantParams> params);
 ir::Value constant_value(const std::string& name, const TensorData& tensor, std::optional<ir::QuantParams> params);
 
+// A constant of 4-bit integers as one of 8 bits; any other value as it is. The kernels of convolutions and of products
+// with one matrix take packed weights; other constants are small, and all kernels read bytes.
+ir::Value in_whole_bytes(ir::Value value);
+
 // Integers of whole bytes and booleans: what may stand for itself (masks, indices).
 bool is_plain_type(ir::DType dtype);
 // What is converted to bfloat16.

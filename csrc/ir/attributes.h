@@ -80,6 +80,12 @@ struct LogicAttrs {
   } op = Op::logical_and;
 };
 
+// Two tensors of plain integers, broadcast to a common shape; the output has their type and wraps around. div is cut
+// off towards zero; a modulus has the sign of the divisor, a remainder that of the dividend.
+struct IntegerArithmeticAttrs {
+  enum class Op : std::uint8_t { add, sub, mul, div, modulus, remainder, min, max } op = Op::add;
+};
+
 // inputs: condition (boolean), a, b, broadcast to a common shape: a where the condition holds, else b.
 struct WhereAttrs {};
 
@@ -212,11 +218,12 @@ struct ResizeAttrs {
   std::vector<std::int64_t> axes;   // empty: all
 };
 
-using LayerAttrs = std::variant<QuantizeAttrs, DequantizeAttrs, RequantizeAttrs, ConvAttrs, ConvTransposeAttrs,
-                                MatMulAttrs, DynamicQuantizeAttrs, IntegerMatMulAttrs, IntegerConvAttrs,
-                                ArithmeticAttrs, ComparisonAttrs, LogicAttrs, WhereAttrs, CastAttrs, ElementwiseAttrs,
-                                PoolAttrs, ReduceAttrs, SoftmaxAttrs, NormalizationAttrs, ArgAttrs, TopKAttrs,
-                                CumSumAttrs, ConcatAttrs, PadAttrs, ReshapeAttrs, TransposeAttrs, SliceAttrs,
-                                SplitAttrs, ExpandAttrs, TileAttrs, GatherAttrs, SpaceDepthAttrs, ResizeAttrs>;
+using LayerAttrs =
+    std::variant<QuantizeAttrs, DequantizeAttrs, RequantizeAttrs, ConvAttrs, ConvTransposeAttrs, MatMulAttrs,
+                 DynamicQuantizeAttrs, IntegerMatMulAttrs, IntegerConvAttrs, ArithmeticAttrs, ComparisonAttrs,
+                 LogicAttrs, IntegerArithmeticAttrs, WhereAttrs, CastAttrs, ElementwiseAttrs, PoolAttrs, ReduceAttrs,
+                 SoftmaxAttrs, NormalizationAttrs, ArgAttrs, TopKAttrs, CumSumAttrs, ConcatAttrs, PadAttrs,
+                 ReshapeAttrs, TransposeAttrs, SliceAttrs, SplitAttrs, ExpandAttrs, TileAttrs, GatherAttrs,
+                 SpaceDepthAttrs, ResizeAttrs>;
 
 }  // namespace vaip::ir

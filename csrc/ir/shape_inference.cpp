@@ -94,6 +94,7 @@ Shape broadcast_all(const Inputs& in) {
 
 std::vector<Shape> infer(const ComparisonAttrs&, const Inputs& in) { return {broadcast_all(in)}; }
 std::vector<Shape> infer(const LogicAttrs&, const Inputs& in) { return {broadcast_all(in)}; }
+std::vector<Shape> infer(const IntegerArithmeticAttrs&, const Inputs& in) { return {broadcast_all(in)}; }
 std::vector<Shape> infer(const WhereAttrs&, const Inputs& in) { return {broadcast_all(in)}; }
 
 std::vector<Shape> infer(const ArithmeticAttrs& attrs, const Inputs& in) {

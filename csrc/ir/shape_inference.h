@@ -71,6 +71,7 @@ std::vector<Shape> infer(const ElementwiseAttrs& attrs, const Inputs& in);
 std::vector<Shape> infer(const ArithmeticAttrs& attrs, const Inputs& in);
 std::vector<Shape> infer(const ComparisonAttrs& attrs, const Inputs& in);
 std::vector<Shape> infer(const LogicAttrs& attrs, const Inputs& in);
+std::vector<Shape> infer(const IntegerArithmeticAttrs& attrs, const Inputs& in);
 std::vector<Shape> infer(const WhereAttrs& attrs, const Inputs& in);
 std::vector<Shape> infer(const ReduceAttrs& attrs, const Inputs& in);
 std::vector<Shape> infer(const ArgAttrs& attrs, const Inputs& in);

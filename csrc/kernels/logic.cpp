@@ -1,8 +1,7 @@
 // Logic of booleans and of the bits of integers.
-#include "kernels/broadcast.h"
+#include "base/error.h"
 #include "kernels/layers.h"
-#include "kernels/loop_nest.h"
-#include "kernels/real_block.h"
+#include "kernels/plain_pairs.h"
 #include "kernels/stored_type.h"
 
 namespace vaip::kernels {
@@ -50,42 +49,23 @@ void with_function(Op op, const Call& call) {
 class LogicKernel : public Kernel {
  public:
   LogicKernel(Op op, const LayerOperands& operands)
-      : op_(op),
-        second_(is_unary(op) ? 0 : 1),
-        bytes_(ir::size_of(operands.outputs[0].dtype)),
-        nest_(operands.outputs[0].shape, strides_in_output(operands)) {
-    if (operands.inputs.size() != second_ + 1)
-      fail(ErrorKind::invalid_model, operands.inputs.size(), " inputs instead of ", second_ + 1);
+      : op_(op), bytes_(ir::size_of(operands.outputs[0].dtype)), pairs_(operands, is_unary(op) ? 1 : 2) {
     const ir::DType dtype = operands.outputs[0].dtype;
-    for (const Operand& x : operands.inputs)
-      if (x.dtype != dtype || x.quant || (!ir::is_integer(dtype) && dtype != ir::DType::boolean))
-        fail(ErrorKind::unsupported, "'", x.name, "' is ", ir::name(x.dtype), ", the result ", ir::name(dtype),
-             "; both must be the same plain integers or booleans");
     if ((op == Op::shift_left || op == Op::shift_right) && ir::lowest(dtype) != 0)
       fail(ErrorKind::unsupported, "a shift of ", ir::name(dtype), "; ONNX defines it for unsigned integers");
   }
 
   void execute(const ExecutionContext& context) const override {
-    const auto& strides = nest_.inner().strides;
     with_bits(bytes_, [&](auto element) {
       using T = decltype(element);
-      with_function<T>(op_, [&](auto function) {
-        nest_.for_each_run(8 * kBlock, [&](const LoopNest::Offsets& at, std::int64_t count) {
-          const T* a = static_cast<const T*>(context.inputs[0]) + at[1];
-          const T* b = static_cast<const T*>(context.inputs[second_]) + at[1 + second_];
-          T* out = static_cast<T*>(context.outputs[0]) + at[0];
-          for (std::int64_t i = 0; i < count; ++i)
-            out[i * strides[0]] = function(a[i * strides[1]], b[i * strides[1 + second_]]);
-        });
-      });
+      with_function<T>(op_, [&](auto function) { pairs_.apply<T>(context, function); });
     });
   }
 
  private:
   Op op_;
-  std::size_t second_;  // the input that is the second argument; the first again for functions of one
   std::size_t bytes_;
-  LoopNest nest_;
+  PlainPairs pairs_;
 };
 
 }  // namespace

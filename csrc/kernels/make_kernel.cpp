@@ -30,6 +30,9 @@ struct Overloads {
   std::unique_ptr<Kernel> operator()(const ir::DynamicQuantizeAttrs&) const { return make_dynamic_quantize(operands); }
   std::unique_ptr<Kernel> operator()(const ir::ComparisonAttrs& a) const { return make_comparison(a, operands); }
   std::unique_ptr<Kernel> operator()(const ir::LogicAttrs& a) const { return make_logic(a, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::IntegerArithmeticAttrs& a) const {
+    return make_integer_arithmetic(a, operands);
+  }
   std::unique_ptr<Kernel> operator()(const ir::WhereAttrs&) const { return make_where(operands); }
   std::unique_ptr<Kernel> operator()(const ir::CastAttrs&) const { return make_cast(operands); }
   std::unique_ptr<Kernel> operator()(const ir::NormalizationAttrs& a) const { return make_normalization(a, operands); }

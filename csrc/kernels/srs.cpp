@@ -17,18 +17,22 @@ using Kind = ir::Activation::Kind;
 using Arithmetic = ir::ArithmeticAttrs::Op;
 using Reduce = ir::ReduceAttrs::Op;
 
-// What the device has instead of divisions and of arbitrary slopes, as Quark simulates it for XINT8
-// (quark.onnx.utils.simulate_dpu): a hard sigmoid has the slope 2731 / 2^14 for 1/6, a leaky ReLU k / 256, and the mean
-// of a square window a multiplier of its own.
+// What the device has instead of divisions and of arbitrary slopes. Sources: the rewrites of AMD Quark 0.13 for XINT8
+// (quark/onnx/postprocess/simulation/simulate_dpu.py), and the integer reference kernels of Vitis AI 3.5
+// (src/vai_library/cpu_task/ops), which have the same numbers.
+
+// A hard sigmoid's slope for 1/6: HARD_SIGMOID_SCALE in quark/onnx/quantization/quant_utils.py; hard-sigmoid-fix.
 constexpr double kSixth = 2731.0 / 16384.0;
+// A leaky ReLU's slope is k / 256: convert_leaky_relu_to_dpu_version().
 constexpr double kSlopeSteps = 256.0;
+// The mean of a square window: _get_avgpool_scale() in convert_avg_pool_to_dpu_version(); pool-fix.
 struct WindowConstant {
   std::int64_t side;
   double multiplier, power;
 };
 constexpr std::array<WindowConstant, 5> kWindowConstants = {
     {{3, 7.0, 64.0}, {5, 10.0, 256.0}, {6, 7.0, 256.0}, {7, 21.0, 1024.0}, {14, 21.0, 4096.0}}};
-constexpr std::int64_t kLargestSide = 255;  // beyond, the mean is not an operation of the device: taken as it is
+constexpr std::int64_t kLargestSide = 255;  // ibid.: beyond, the mean is not an operation of the device: taken as it is
 
 bool about(double value, double wanted) { return std::fabs(value - wanted) <= 1e-6 * std::fabs(wanted); }
 
@@ -319,7 +323,7 @@ MeanFactor mean_factor(double scale, std::int64_t count, std::int64_t side, cons
   if (side > kLargestSide) return {scale, terms};
   for (const WindowConstant& window : kWindowConstants)
     if (window.side == side) return {scale * window.multiplier, window.power};
-  // The best k / 2^n; of equal ones that with the smallest n.
+  // The best k / 2^n; of equal ones that with the smallest n (ibid., and _get_reduce_mean_scale()).
   int exponents = 7;
   while (std::ldexp(1.0, exponents - 7) < terms) ++exponents;
   MeanFactor best{};

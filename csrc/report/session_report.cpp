@@ -119,6 +119,7 @@ SessionReport start_report(const frontend::OnnxGraph& graph, const partition::Pa
   report.overrides = config.device_overrides;
   for (const auto& [path, value] : config.stack_overrides) report.overrides["stack." + path] = value;
   report.mode = config.mode;
+  report.device_rounding = config.device_rounding();
   report.config_source = config.source;
   report.warnings = config.warnings;
   report.bf16_conversion = partition.converts_floats;
@@ -139,12 +140,15 @@ std::string to_json(const SessionReport& report) {
   const auto claimed = std::count_if(report.nodes.begin(), report.nodes.end(), [](const auto& n) { return n.claimed; });
   const Totals totals = totals_of(report.clusters);
   const double operations = 2.0 * static_cast<double>(totals.macs);
+  const auto rounding = report.device_rounding;
   Json out = {
       {"session_id", report.session_id},
       {"model", report.model},
       {"device", report.device},
       {"stack", report.stack},
       {"mode", sim::name(report.mode)},
+      {"numerics", rounding ? "xdna" : "onnx"},
+      {"rounding", rounding ? Json(std::string(kernels::name(*rounding))) : Json(nullptr)},
       {"config", report.config_source},
       {"warnings", report.warnings},
       {"overrides", overrides_json(report.overrides)},

@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "frontend/onnx_graph.h"
+#include "kernels/rounding.h"
 #include "partition/partition.h"
 #include "sim/timing.h"
 
@@ -34,10 +36,11 @@ struct SessionReport {
   std::string model;  // path, or "" when loaded from bytes
   std::string device, stack, config_source;
   sim::Mode mode = sim::Mode::steady;
-  std::vector<std::string> warnings;             // of the configuration
-  std::map<std::string, std::string> overrides;  // of device and stack: dotted path -> JSON text of the value
-  bool bf16_conversion = false;                  // float layers are claimed, and run in bfloat16
-  double clock_ghz = 0;                          // of the device, also when nothing is claimed
+  std::optional<kernels::Rounding> device_rounding;  // of the numerics of the device; absent: they are ONNX's
+  std::vector<std::string> warnings;                 // of the configuration
+  std::map<std::string, std::string> overrides;      // of device and stack: dotted path -> JSON text of the value
+  bool bf16_conversion = false;                      // float layers are claimed, and run in bfloat16
+  double clock_ghz = 0;                              // of the device, also when nothing is claimed
   std::vector<NodeEntry> nodes;
   std::vector<ClusterEntry> clusters;
   std::vector<std::pair<std::string, frontend::TensorInfo>> shapes;  // name -> info, for AMD's shapeInfo
@@ -47,7 +50,7 @@ SessionReport start_report(const frontend::OnnxGraph& graph, const partition::Pa
                            const partition::Config& config);
 
 // `vaip run --json` of contracts without "host_ms"; adds "session_id", "stack", "mode", "config", "warnings",
-// "overrides", "bf16_conversion", "operators", "clusters".
+// "numerics", "rounding", "overrides", "bf16_conversion", "operators", "clusters".
 std::string to_json(const SessionReport& report);
 
 // A program's timing without a session around it: "cycles", "latency_us", "host_cycles", "layers" as above, ...

@@ -193,7 +193,7 @@ TEST(a_shared_dq_belongs_to_each_unit_and_becomes_a_layer_where_its_float_is_wan
   CHECK_EQ(nodes_of(r, "n_b"), "n_b n_x_f n_yb");
   CHECK_EQ(r.graph.inputs.size(), 1u);
 
-  m.node("LRN", {"x_f"}, {"l"});
+  m.node("Det", {"x_f"}, {"l"});
   r = recognise(m.graph);
   CHECK_EQ(r.units.size(), 3u);
   CHECK(r.graph.layers[0].as<ir::DequantizeAttrs>());  // first, in topological order

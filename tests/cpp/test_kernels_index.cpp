@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "kernel_harness.h"
+#include "movement_harness.h"
 
 namespace {
 
@@ -24,28 +24,6 @@ void expect_stored(const Tensor& out, const std::vector<double>& wanted, const s
              what + " at " + std::to_string(i) + ": got " + std::to_string(out.stored[i]) + ", wanted " +
                  std::to_string(wanted[i]));
 }
-
-Shape random_shape(Random& random, std::size_t rank, std::int64_t largest) {
-  Shape shape;
-  for (std::size_t d = 0; d < rank; ++d) shape.push_back(between(random, 1, largest));
-  return shape;
-}
-
-void randomise_layouts(Random& random, const std::vector<Tensor*>& tensors) {
-  for (Tensor* t : tensors)
-    if (t->value.shape.size() >= 3 && random() % 2 == 0) t->layout = Layout::channels_last;
-}
-
-// Data and output: the same parameters, others, another type, plain numbers.
-void describe_ends(int variant, Tensor& x, Tensor& y) {
-  x.value.dtype = variant == 3 ? DType::s32 : variant == 4 ? DType::f32 : DType::u8;
-  y.value.dtype = variant == 2 ? DType::s16 : x.value.dtype;
-  if (variant < 3) x.value.quant = ir::QuantParams{{0.25F}, {10}, 0};
-  y.value.quant = x.value.quant;
-  if (variant == 1) y.value.quant = ir::QuantParams{{0.7F}, {3}, 0};
-  if (variant == 2) y.value.quant = ir::QuantParams{{0.1F}, {-3}, 0};
-}
-constexpr int kVariants = 5;
 
 std::int64_t from_front(double index, std::int64_t size) {
   return static_cast<std::int64_t>(index) + (index < 0 ? size : 0);
@@ -78,16 +56,15 @@ TEST(gather_of_slices) {
                          x.value.shape.end());
     ir::GatherAttrs attrs;
     attrs.axis = static_cast<std::int64_t>(axis) - (random() % 2 == 0 ? static_cast<std::int64_t>(rank) : 0);
-    run_layer(layer_of(attrs), {&x, &indices}, {&y});
-    expect_real(
-        y,
+    expect_moved(
+        layer_of(attrs), {&x, &indices}, y,
         [&](const Index& at) {
           const Index which(at.begin() + static_cast<std::ptrdiff_t>(axis),
                             at.begin() + static_cast<std::ptrdiff_t>(axis + chosen.size()));
           Index from(at.begin(), at.begin() + static_cast<std::ptrdiff_t>(axis));
           from.push_back(from_front(indices.stored[static_cast<std::size_t>(row_major(chosen, which))], size));
           from.insert(from.end(), at.begin() + static_cast<std::ptrdiff_t>(axis + chosen.size()), at.end());
-          return x.real(from);
+          return from;
         },
         "gather");
   }
@@ -107,13 +84,12 @@ TEST(gather_of_elements) {
     ir::GatherAttrs attrs;
     attrs.op = ir::GatherAttrs::Op::elements;
     attrs.axis = static_cast<std::int64_t>(axis) - (random() % 2 == 0 ? static_cast<std::int64_t>(rank) : 0);
-    run_layer(layer_of(attrs), {&x, &indices}, {&y});
-    expect_real(
-        y,
+    expect_moved(
+        layer_of(attrs), {&x, &indices}, y,
         [&](const Index& at) {
           Index from = at;
           from[axis] = from_front(indices.stored[static_cast<std::size_t>(row_major(y.value.shape, at))], size);
-          return x.real(from);
+          return from;
         },
         "gather elements");
   }
@@ -140,9 +116,8 @@ TEST(gather_by_tuples) {
     ir::GatherAttrs attrs;
     attrs.op = ir::GatherAttrs::Op::nd;
     attrs.batch_dims = static_cast<std::int64_t>(batch);
-    run_layer(layer_of(attrs), {&x, &indices}, {&y});
-    expect_real(
-        y,
+    expect_moved(
+        layer_of(attrs), {&x, &indices}, y,
         [&](const Index& at) {
           Index tuple(at.begin(), at.begin() + static_cast<std::ptrdiff_t>(tuples.size()));
           Index from(at.begin(), at.begin() + cut);
@@ -153,7 +128,7 @@ TEST(gather_by_tuples) {
                                       x.value.shape[batch + c]));
           }
           from.insert(from.end(), at.begin() + static_cast<std::ptrdiff_t>(tuples.size()), at.end());
-          return x.real(from);
+          return from;
         },
         "gather nd");
   }
@@ -266,6 +241,33 @@ TEST(logic_and_bits) {
   expect_stored(run(Op::shift_right, DType::u64, {256, 3, 1, 8}, {4, 1, 64, 0}), {16, 1, 0, 8}, "right");
   CHECK_THROWS(run(Op::shift_left, DType::s8, {1}, {1}), "unsigned");
   CHECK_THROWS(run(Op::logical_and, DType::f32, {1}, {1}), "plain integers or booleans");
+}
+
+TEST(integer_arithmetic_wraps_around) {
+  using Op = ir::IntegerArithmeticAttrs::Op;
+  const auto run = [](Op op, DType dtype, std::vector<double> a, std::vector<double> b) {
+    const auto count = static_cast<std::int64_t>(a.size());
+    const Tensor left = plain(dtype, {count}, std::move(a)), right = plain(dtype, {1}, {b[0]});
+    const Tensor each = plain(dtype, {count}, b);
+    Tensor y = describe(dtype, {count});
+    run_layer(layer_of(ir::IntegerArithmeticAttrs{op}), {&left, b.size() == 1 ? &right : &each}, {&y});
+    return y;
+  };
+  constexpr double kLowest = -9223372036854775808.0;
+  expect_stored(run(Op::add, DType::u8, {250, 5}, {10}), {4, 15}, "uint8");
+  expect_stored(run(Op::sub, DType::s32, {-2147483648.0, 7}, {1}), {2147483647, 6}, "int32");
+  expect_stored(run(Op::mul, DType::s64, {kLowest, 3}, {-1}), {kLowest, -3}, "int64");
+  expect_stored(run(Op::mul, DType::u16, {65535, 2}, {65535, 4}), {1, 8}, "uint16, whose product exceeds int");
+  expect_stored(run(Op::div, DType::s64, {7, -7, 7, -7}, {2, 2, -2, -2}), {3, -3, -3, 3}, "towards zero");
+  expect_stored(run(Op::div, DType::s32, {-2147483648.0, 5}, {-1, 0}), {-2147483648.0, 0}, "without a trap");
+  expect_stored(run(Op::div, DType::s64, {kLowest, 5}, {-1, 0}), {kLowest, 0}, "without a trap");
+  expect_stored(run(Op::modulus, DType::s32, {7, -7, 7, -7}, {3, 3, -3, -3}), {1, 2, -2, -1}, "the divisor's sign");
+  expect_stored(run(Op::remainder, DType::s32, {7, -7, 7, -7}, {3, 3, -3, -3}), {1, -1, 1, -1}, "the dividend's");
+  expect_stored(run(Op::modulus, DType::s64, {kLowest, 5, 6}, {-1, 0, -3}), {0, 0, 0}, "without a trap");
+  expect_stored(run(Op::min, DType::s8, {-3, 9}, {4}), {-3, 4}, "min");
+  expect_stored(run(Op::max, DType::u64, {3, 9}, {4}), {4, 9}, "max");
+  CHECK_THROWS(run(Op::add, DType::boolean, {1}, {1}), "defines it for numbers");
+  CHECK_THROWS(run(Op::add, DType::f32, {1}, {1}), "plain integers or booleans");
 }
 
 TEST(where_copies_or_requantizes) {

@@ -192,12 +192,46 @@ def cum_sum(draw: Draw, b: ModelBuilder) -> Edges:
     return [b.q(b.op("CumSum", [b.dq(x), axis], **flags))]
 
 
+def positions(draw: Draw, b: ModelBuilder) -> Edges:
+    """Indices that are computed on the way to a Gather, or from those of an ArgMax."""
+    x = b.input(_shape(draw, 1, 3))
+    axis = _axis(draw, x.shape)
+    dtype = draw(st.sampled_from(("int64", "int32")))
+    ops = ["Add", "Sub", "Mul", "Div", "Mod"] + (["Min", "Max"] if b.style.opset >= 12 else [])
+
+    def combined(a: str, shape: tuple[int, ...]) -> str:
+        values = b.rng.integers(1, 20, shape) * b.rng.choice([-1, 1], shape)
+        other = b.constant(values, dtype) if draw(st.booleans()) else b.plain_input(values.astype(dtype))
+        return b.op(draw(st.sampled_from(ops)), [a, other])
+
+    computed = combined(
+        b.plain_input(b.rng.integers(-50, 50, (4, 3)).astype(dtype)), draw(st.sampled_from(((3,), (4, 1))))
+    )
+    # Like C's the remainder may be negative, which counts from the end.
+    indices = b.op("Mod", [computed, b.constant(x.shape[axis], dtype)], fmod=draw(st.sampled_from((None, 1))))
+    y = _q(draw, b, b.op("Gather", [b.dq(x), indices], axis=axis), x)
+    if dtype == "int32":
+        return [y]
+    largest = b.op("ArgMax", [b.dq(x)], axis=axis, keepdims=1)
+    return [y, b.plain(combined(largest, (1,)))]
+
+
 INDEX_KINDS = (
     expand, tile, depth_to_space, space_to_depth, gather, embedding, gather_elements, gather_nd, comparison, logic,
-    where, masked, arg, top_k, cum_sum,
+    where, masked, arg, top_k, cum_sum, positions,
 )  # fmt: skip
 
 # Kinds without arithmetic: see layer_kinds.MOVEMENT.
 INDEX_MOVEMENT = {
-    *("expand", "tile", "depth_to_space", "space_to_depth", "gather", "embedding", "gather_elements", "gather_nd")
+    *(
+        "expand",
+        "tile",
+        "depth_to_space",
+        "space_to_depth",
+        "gather",
+        "embedding",
+        "gather_elements",
+        "gather_nd",
+        "positions",
+    )
 }

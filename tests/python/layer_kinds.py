@@ -58,6 +58,25 @@ def draw_style(
     )
 
 
+ALL_OPSETS = (*OPSETS, 22, 23, 24, 25)
+MAGNITUDES = (1.0, 1.0, 2.0**-40, 2.0**-12, 2.0**12, 2.0**40)
+
+
+def draw_rare_style(draw: Draw, *, power_of_two: bool) -> Style:
+    """Every type of integer, scales far from one, outputs whose range was badly estimated, the newest opsets."""
+    style = draw_style(draw, power_of_two=power_of_two, opsets=ALL_OPSETS, dtypes=("uint16", "int16", "uint8", "int8"))
+    if style.opset < 21 and style.qdq_domain == "" and (style.dtype in ("uint16", "int16") or draw(st.booleans())):
+        style.opset = draw(st.sampled_from([o for o in ALL_OPSETS if o >= 21]))
+    if style.opset >= 21 or style.qdq_domain:
+        style.weight_dtypes += ("int16", "uint16")
+    if style.opset >= 21 and style.qdq_domain == "":
+        style.weight_dtypes += ("int4", "uint4")
+    style.input_magnitude = draw(st.sampled_from(MAGNITUDES))
+    style.constant_magnitude = draw(st.sampled_from(MAGNITUDES))
+    style.calibration_error = draw(st.sampled_from((1.0, 1.0, 1 / 32, 32.0)))
+    return style
+
+
 def allows_per_channel(style: Style) -> bool:
     return style.opset >= 13 or style.qdq_domain != ""
 
@@ -73,7 +92,7 @@ def _weights(draw: Draw, b: ModelBuilder, bias: str = "none") -> dict[str, Any]:
     per_channel = allows_per_channel(b.style) and (bias != "float32" or b.style.opset >= 13)
     return {
         "per_channel": per_channel and draw(st.booleans()),
-        "weight_dtype": draw(st.sampled_from(("int8", "uint8"))),
+        "weight_dtype": draw(st.sampled_from(b.style.weight_dtypes)),
         "symmetric": draw(st.booleans()),
     }
 
@@ -81,7 +100,7 @@ def _weights(draw: Draw, b: ModelBuilder, bias: str = "none") -> dict[str, Any]:
 def _draw_width(draw: Draw, b: ModelBuilder) -> None:
     """Activations of 8 or 16 bits from here on, where the model's Q and DQ know 16."""
     if (b.style.opset >= 21 or b.style.qdq_domain) and draw(st.booleans()):
-        b.style.dtype = {"uint8": "uint16", "int8": "int16"}[b.style.dtype]
+        b.style.dtype = {"uint8": "uint16", "int8": "int16"}.get(b.style.dtype, b.style.dtype)
 
 
 def _shape(draw: Draw, low_rank: int = 2, high_rank: int = 4, largest: int = 9) -> tuple[int, ...]:
@@ -206,6 +225,19 @@ def matmul_of_activations(draw: Draw, b: ModelBuilder) -> list[Edge]:
     return [b.finish(b.op("MatMul", [b.dq(left), b.dq(right)]), **_activation(draw, b))]
 
 
+def matmul_of_constants(draw: Draw, b: ModelBuilder) -> list[Edge]:
+    """A constant on the left, or a stack of them on the right."""
+    batch, inner, outer = _shape(draw, 1, 2, 3), draw(st.integers(1, 40)), draw(st.integers(1, 9))
+    left = draw(st.booleans())
+    shape = (
+        (outer, inner) if left and draw(st.booleans()) else (*batch, outer, inner) if left else (*batch, inner, outer)
+    )
+    dtype = draw(st.sampled_from(b.style.weight_dtypes))
+    constant = b.quantized_constant(shape, dtype=dtype, symmetric=draw(st.booleans()))[0]
+    x = b.dq(b.input((*batch, *((inner, 5) if left else (5, inner)))))
+    return [b.finish(b.op("MatMul", [constant, x] if left else [x, constant]), **_activation(draw, b))]
+
+
 def _broadcast(draw: Draw, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape itself, or one that broadcasts to it: ones in places, leading dimensions missing."""
     kept = tuple(1 if draw(st.sampled_from((False, False, True))) else size for size in shape)
@@ -290,7 +322,9 @@ def reduce_mean(draw: Draw, b: ModelBuilder) -> list[Edge]:
 
 
 def reduce(draw: Draw, b: ModelBuilder) -> list[Edge]:
-    op = draw(st.sampled_from(("L1", "L2", "SumSquare", "LogSumExp", "LogSum", "Prod", "Sum", "Max", "Min")))
+    ops = ["L1", "L2", "SumSquare", "LogSumExp", "LogSum", "Sum", "Max", "Min"]
+    ops += ["Prod"] if b.style.input_magnitude == 1.0 else []  # elsewhere float32 may not hold it
+    op = draw(st.sampled_from(ops))
     _draw_width(draw, b)
     if b.style.opset < 18 and op == "Sum":  # its axes became an input earlier than the others'
         b.style.opset = max(b.style.opset, 18)
@@ -305,6 +339,7 @@ def reduce(draw: Draw, b: ModelBuilder) -> list[Edge]:
 
 def _parameter(draw: Draw, b: ModelBuilder, shape: tuple[int, ...], low: float, high: float) -> str:
     """A constant: float, or quantized with whatever parameters."""
+    low, high = low * b.style.constant_magnitude, high * b.style.constant_magnitude
     values = b.rng.uniform(low, high, shape)
     if draw(st.booleans()):
         return b.constant(values)
@@ -342,7 +377,8 @@ def instance_norm(draw: Draw, b: ModelBuilder) -> list[Edge]:
 
 
 def group_norm(draw: Draw, b: ModelBuilder) -> list[Edge]:
-    b.style.opset = 21  # version 18 has other parameters and is deprecated: test_frontend_ops reads it
+    # Version 18 has other parameters and is deprecated: test_frontend_ops reads it.
+    b.style.opset = max(b.style.opset, 21)
     _draw_width(draw, b)
     groups, per_group = draw(st.integers(1, 6)), draw(st.integers(1, 5))
     x = b.input((*_image(draw, channels=groups * per_group)[:3], draw(st.integers(2, 7))))
@@ -485,7 +521,8 @@ def requantize(draw: Draw, b: ModelBuilder) -> list[Edge]:
 KINDS: dict[str, Callable[[Draw, ModelBuilder], list[Any]]] = {
     f.__name__.rstrip("_"): f
     for f in (
-        conv, conv_transpose, depthwise_conv, pointwise_conv, gemm, matmul, matmul_of_activations, arithmetic,
+        conv, conv_transpose, depthwise_conv, pointwise_conv, gemm, matmul, matmul_of_activations,
+        matmul_of_constants, arithmetic,
         same_input_twice, sum_of_many, concat, max_pool, average_pool, global_pool, reduce_mean, reduce, layer_norm,
         instance_norm, group_norm, batch_norm, lp_norm, pad, reshape, slice_, split, resize, unary, swish, softmax,
         requantize,

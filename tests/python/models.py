@@ -16,8 +16,11 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from oracle import evaluate
 
-RANGES = {"uint8": (0, 255), "int8": (-128, 127), "uint16": (0, 65535), "int16": (-32768, 32767), "int32": None}
-_ELEM = {name: helper.np_dtype_to_tensor_dtype(np.dtype(name)) for name in (*RANGES, "float32", "int64")}
+RANGES = {
+    "uint8": (0, 255), "int8": (-128, 127), "uint16": (0, 65535), "int16": (-32768, 32767),
+    "uint4": (0, 15), "int4": (-8, 7),
+}  # fmt: skip
+_ELEM = {name: getattr(TensorProto, name.upper()) for name in RANGES}
 # Domain -> its names of QuantizeLinear and DequantizeLinear.
 QDQ_NAMES = {
     "": ("QuantizeLinear", "DequantizeLinear"),
@@ -68,6 +71,12 @@ class Style:
     zero_point: str = "asymmetric"
     float_edges: bool = False  # the graph's inputs and outputs are float32, with Q and DQ at the edges
     dynamic_batch: bool = False
+    weight_dtypes: tuple[str, ...] = ("int8", "uint8")
+    # Factors of what is usual: of the graph's inputs, of its constants, and of the output scales that calibration finds
+    # (far below 1 everything saturates, far above it everything is rounded to a step or two).
+    input_magnitude: float = 1.0
+    constant_magnitude: float = 1.0
+    calibration_error: float = 1.0
 
 
 @dataclass
@@ -92,8 +101,12 @@ class ModelBuilder:
 
     def constant(self, array: Any, dtype: str = "float32", stem: str = "c") -> str:
         name = self.name(stem)
-        values = np.asarray(array, dtype)
-        self.initializers[name] = numpy_helper.from_array(values, name)
+        if dtype in ("int4", "uint4"):  # which numpy itself does not have
+            values = np.asarray(array, "int8")
+            self.initializers[name] = helper.make_tensor(name, _ELEM[dtype], values.shape, values.reshape(-1).tolist())
+        else:
+            values = np.asarray(array, dtype)
+            self.initializers[name] = numpy_helper.from_array(values, name)
         self.samples[name] = values
         return name
 
@@ -132,7 +145,8 @@ class ModelBuilder:
     def calibrate(self, name: str, dtype: str | None = None, zero_point: str | None = None) -> Quant:
         """Parameters for the float value's range, a little too small or too large as in real life."""
         values = self.sample(name)
-        low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
+        error = self.style.calibration_error
+        low, high = float(values.min(initial=0.0)) * error, float(values.max(initial=0.0)) * error
         return self.quant_for(low, high, dtype, zero_point)
 
     def quant_for(self, low: float, high: float, dtype: str | None = None, zero_point: str | None = None) -> Quant:
@@ -186,7 +200,9 @@ class ModelBuilder:
         return name
 
     def input(self, shape: Sequence[int], quant: Quant | None = None) -> Edge:
-        quant = quant or self.quant_for(-float(self.rng.uniform(0.5, 4)), float(self.rng.uniform(0.5, 4)))
+        if quant is None:
+            low, high = self.rng.uniform(0.5, 4, 2) * self.style.input_magnitude
+            quant = self.quant_for(-float(low), float(high))
         name = self.name("input")
         declared: list[Any] = ["batch", *shape[1:]] if self.style.dynamic_batch else list(shape)
         low, high = RANGES[quant.dtype]
@@ -250,7 +266,7 @@ class ModelBuilder:
         low, high = RANGES[dtype]
         ints = self.rng.integers(low, high + 1, shape)
         channels = 1 if axis is None else shape[axis]
-        scales = magnitude / 64 * self.rng.uniform(0.5, 2.0, channels)
+        scales = magnitude * self.style.constant_magnitude / 64 * self.rng.uniform(0.5, 2.0, channels)
         if self.style.power_of_two:
             scales = 2.0 ** np.round(np.log2(scales))
         scales = scales.astype(np.float32)
@@ -315,50 +331,39 @@ class ModelBuilder:
         bounds = {"Sigmoid": (0.0, 1.0), "HardSigmoid": (0.0, 1.0), "Tanh": (-1.0, 1.0)}.get(activation or "")
         return self.q(name, self.quant_for(*bounds, **quant) if bounds else self.calibrate(name, **quant))
 
-    def conv(
-        self,
-        x: Edge,
-        filters: int,
-        kernel: Sequence[int],
-        *,
-        group: int = 1,
-        per_channel: bool = False,
-        weight_dtype: str = "int8",
-        symmetric: bool = True,
-        bias: str = "int32",
-        **attributes: Any,
-    ) -> str:
-        shape = [filters, x.shape[1] // group, *kernel]
-        w, scales = self.quantized_constant(
-            shape, dtype=weight_dtype, axis=0 if per_channel else None, symmetric=symmetric
-        )
-        b = self.bias(bias, filters, scales * np.float32(x.quant.scale), 3000.0 * math.sqrt(math.prod(shape[1:])))
-        inputs = [self.dq(x), w] + ([] if b is None else [b])
-        return self.op("Conv", inputs, group=group, kernel_shape=list(kernel), **attributes)
+    def conv(self, x: Edge, filters: int, kernel: Sequence[int], *, group: int = 1, **options: Any) -> str:
+        """filters: of all groups together."""
+        return self._convolution("Conv", x, [filters, x.shape[1] // group, *kernel], group, **options)
 
-    def conv_transpose(
+    def conv_transpose(self, x: Edge, filters: int, kernel: Sequence[int], *, group: int = 1, **options: Any) -> str:
+        """filters: per group."""
+        return self._convolution("ConvTranspose", x, [x.shape[1], filters, *kernel], group, **options)
+
+    def _convolution(
         self,
+        op: str,
         x: Edge,
-        filters: int,
-        kernel: Sequence[int],
+        shape: Sequence[int],
+        group: int,
         *,
-        group: int = 1,
         per_channel: bool = False,
         weight_dtype: str = "int8",
         symmetric: bool = True,
         bias: str = "int32",
         **attributes: Any,
     ) -> str:
-        """filters: per group."""
-        shape = [x.shape[1], filters, *kernel]
+        kernel, transposed = shape[2:], op == "ConvTranspose"
+        axis = 1 if transposed else 0
         w, scales = self.quantized_constant(
-            shape, dtype=weight_dtype, axis=1 if per_channel else None, symmetric=symmetric
+            shape, dtype=weight_dtype, axis=axis if per_channel else None, symmetric=symmetric
         )
-        scales = np.tile(scales, group) if per_channel else scales
+        if transposed and per_channel:  # the groups share the scales of their filters
+            scales = np.tile(scales, group)
+        channels = shape[1] * group if transposed else shape[0]
         taps = x.shape[1] // group * math.prod(kernel)
-        b = self.bias(bias, filters * group, scales * np.float32(x.quant.scale), 3000.0 * math.sqrt(taps))
+        b = self.bias(bias, channels, scales * np.float32(x.quant.scale), 3000.0 * math.sqrt(taps))
         inputs = [self.dq(x), w] + ([] if b is None else [b])
-        return self.op("ConvTranspose", inputs, group=group, kernel_shape=list(kernel), **attributes)
+        return self.op(op, inputs, group=group, kernel_shape=list(kernel), **attributes)
 
     def gemm(
         self,

@@ -30,14 +30,14 @@ with warnings.catch_warnings():
 
 
 OPERATORS = (
-    "Add", "ArgMax", "ArgMin", "AveragePool", "BatchNormalization", "Celu", "Clip", "Concat", "Conv", "ConvTranspose",
-    "Cos", "DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Gemm", "GlobalAveragePool",
-    "Greater", "GreaterOrEqual", "GroupNormalization", "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization",
-    "LayerNormalization", "LeakyRelu", "Less", "LessOrEqual", "LpNormalization", "MatMul", "MaxPool", "Mul", "PRelu",
-    "Pad", "RMSNormalization", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceMax", "ReduceMean", "ReduceMin",
-    "ReduceProd", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Resize", "Selu", "Sigmoid", "Sin", "Slice",
-    "Softmax", "Softsign", "SpaceToDepth", "Split", "Squeeze", "Sub", "Sum", "Tanh", "ThresholdedRelu", "Tile", "TopK",
-    "Transpose", "Unsqueeze", "Where",
+    "Add", "ArgMax", "ArgMin", "AveragePool", "BatchNormalization", "Celu", "Clip", "Concat", "Conv",
+    "ConvTranspose", "Cos", "DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Gemm",
+    "GlobalAveragePool", "Greater", "GreaterOrEqual", "GroupNormalization", "HardSigmoid", "HardSwish", "Identity",
+    "InstanceNormalization", "LayerNormalization", "LeakyRelu", "Less", "LessOrEqual", "LpNormalization", "MatMul",
+    "MaxPool", "Mul", "PRelu", "Pad", "RMSNormalization", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp",
+    "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape",
+    "Resize", "Selu", "Shrink", "Sigmoid", "Sin", "Slice", "Softmax", "Softsign", "SpaceToDepth", "Split",
+    "Squeeze", "Sub", "Sum", "Tanh", "ThresholdedRelu", "Tile", "TopK", "Transpose", "Unsqueeze", "Where",
 )  # fmt: skip
 
 
@@ -161,17 +161,25 @@ PARAMETERS |= {f"{kind}Normalization": {1, 2, 3, 4} for kind in ("Batch", "Group
 WEIGHTS = {"Conv": {1}, "ConvTranspose": {1}, "Gemm": {1}}
 
 
+def in_float32(data: Any) -> Any:
+    """as_value(), with the numbers of the examples that are in float64 (ReduceLogSumExp) in float32."""
+    value = as_value(data)
+    return value.astype(np.float32) if isinstance(value, np.ndarray) and value.dtype == np.float64 else value
+
+
 def in_qdq_form(case: Any) -> ModelBuilder | None:
     """The case's node between Q and DQ, with 8-bit data from its data set; None where that cannot be."""
-    graph, opset = case.model.graph, case.model.opset_import[0].version
-    node = graph.node[0]
+    graph, node = case.model.graph, case.model.graph.node[0]
+    written = case.model.opset_import[0].version
+    opset = max(written, 10)  # with Q and DQ
     if len(graph.node) != 1 or node.op_type not in OPERATORS or len(node.output) != len(graph.output):
         return None
     training = any(a.name == "training_mode" and a.i == 1 for a in node.attribute)
-    if opset < 10 or training:  # without Q and DQ; not inference
+    schemas = [onnx.defs.get_schema(node.op_type, version) for version in (written, opset)]
+    if training or schemas[0].since_version != schemas[1].since_version:  # not inference; another operator there
         return None
-    data = {i.name: as_value(v) for i, v in zip(graph.input, case.data_sets[0][0], strict=False)}
-    results = [as_value(v) for v in case.data_sets[0][1]]
+    data = {i.name: in_float32(v) for i, v in zip(graph.input, case.data_sets[0][0], strict=False)}
+    results = [in_float32(v) for v in case.data_sets[0][1]]
     if not all(isinstance(r, np.ndarray) and r.size > 0 for r in results):
         return None
     if any(r.dtype not in (np.float32, np.int64, np.bool_) or not np.isfinite(r).all() for r in results):

@@ -13,6 +13,7 @@ import onnxruntime as ort
 import pytest
 import vaip
 from conftest import CommandLine
+from models import ModelBuilder, Style
 
 COMMANDS = ["demo", "run", "partition", "sweep", "devices", "bench", "cmake-dir"]
 
@@ -197,6 +198,24 @@ class TestBench:
         assert (agreement.elements, agreement.equal) == (5, 3)
         assert agreement.max_abs_difference == 8
         assert compare([np.array([np.inf])], [np.array([1.0])]).max_abs_difference is None
+
+    def test_models_that_the_precise_session_does_not_load(self, tmp_path: Path) -> None:
+        """Two layers share an int8 weight, which onnxruntime wants to replace twice."""
+        from vaip.cli.bench import PRECISE_NOTE, precise_session
+
+        b = ModelBuilder(Style(zero_point="symmetric"))
+        weight = [b.constant(b.rng.integers(-128, 128, (8, 8)), "int8"), b.constant(0.01), b.constant(0, "int8")]
+        x = b.input((4, 8))
+        h = b.finish(b.op("MatMul", [b.dq(x), b.dq_node(weight)]))
+        y = b.finish(b.op("MatMul", [b.dq(h), b.dq_node(weight)]))
+        b.output(y)
+        model = tmp_path / "shared.onnx"
+        onnx.save(b.build(), model)
+        session, note = precise_session(model, threads=1)
+        assert "shared.onnx" in note
+        assert note != PRECISE_NOTE
+        (got,) = session.run(None, b.feeds())
+        np.testing.assert_array_equal(got, b.sample(y.name))
 
     def test_percentiles(self) -> None:
         from vaip.cli.timing import RunTimes

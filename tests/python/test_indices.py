@@ -126,8 +126,16 @@ def test_computed_static_shapes_without_onnxruntimes_folding() -> None:
     np.testing.assert_array_equal(run(session, feeds)[0], run(cpu_session(model), feeds)[0])
 
 
-@pytest.mark.parametrize("op", ["STFT", "Mod"])
-def test_what_has_no_layer_says_so(op: str) -> None:
+@pytest.mark.parametrize(
+    ("op", "reason"),
+    [
+        ("STFT", "VAIP has no such layer on the IPU: "),
+        ("LRN", "is on the CPU with AMD's compiler, too: "),
+        ("Range", "its length is known at run time only; give the model fixed sizes"),
+        ("Mod", "works on plain integers only, and no claimed layer "),
+    ],
+)
+def test_what_has_no_layer_says_so(op: str, reason: str) -> None:
     if op == "STFT":
         inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 64, 1])]
         step = helper.make_tensor("step", TensorProto.INT64, [], [8])
@@ -136,10 +144,16 @@ def test_what_has_no_layer_says_so(op: str) -> None:
         graph = helper.make_graph(
             [node], "g", inputs, [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], [step, window]
         )
+    elif op == "LRN":
+        inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4, 5, 5])]
+        node = helper.make_node("LRN", ["x"], ["y"], name="norm", size=3)
+        graph = helper.make_graph([node], "g", inputs, [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
     else:
-        inputs = [helper.make_tensor_value_info(n, TensorProto.INT64, [4]) for n in "ab"]
-        node = helper.make_node("Mod", ["a", "b"], ["y"], name="rest")
-        graph = helper.make_graph([node], "g", inputs, [helper.make_tensor_value_info("y", TensorProto.INT64, [4])])
+        shape = [] if op == "Range" else [4]
+        names = ["a", "b", "c"] if op == "Range" else ["a", "b"]
+        inputs = [helper.make_tensor_value_info(n, TensorProto.INT64, shape) for n in names]
+        node = helper.make_node(op, names, ["y"], name="rest")
+        graph = helper.make_graph([node], "g", inputs, [helper.make_tensor_value_info("y", TensorProto.INT64, None)])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     (unclaimed,) = own_partition(model)["unclaimed"]
-    assert unclaimed["reason"].startswith("VAIP has no such layer on the IPU: ")
+    assert unclaimed["reason"].startswith(reason)

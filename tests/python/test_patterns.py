@@ -10,7 +10,7 @@ import onnx
 import pytest
 import vaip
 from models import QUANTIZE, Edge, ModelBuilder, Quant, Style
-from onnx import helper
+from onnx import TensorProto, helper
 from oracle import evaluate
 from sessions import claimed_nodes, run, vaip_session
 
@@ -204,6 +204,26 @@ def test_network(name: str, optimize: bool) -> None:
     model, feeds = b.build(), b.feeds()
     expected = evaluate(model, feeds)
     session = vaip_session(model, optimize=optimize)
+    for output, got in zip(model.graph.output, run(session, feeds), strict=True):
+        np.testing.assert_array_equal(got, expected[output.name], err_msg=output.name)
+
+
+@pytest.mark.parametrize("per_channel", [False, True], ids=["per_tensor", "per_channel"])
+@pytest.mark.parametrize("reader", ["output", "cast"])
+def test_weights_quantized_in_the_graph_for_others_too(reader: str, per_channel: bool) -> None:
+    """The layer takes them in, and their integers are a result of the cluster besides."""
+    b = new_builder()
+    count = 8 if per_channel else ()
+    axis = 0 if per_channel else None
+    parameters = [b.constant(b.rng.uniform(0.01, 0.02, count)), b.constant(np.full(count, 3), "int8")]
+    q = b.op("QuantizeLinear", [b.constant(b.rng.normal(0, 0.5, (8, 3, 3, 3))), *parameters], axis=axis)
+    weights = b.op("DequantizeLinear", [q, *parameters], axis=axis)
+    b.output(b.q(b.op("Conv", [b.dq(b.input((1, 3, 6, 6))), weights])))
+    b.plain_output(b.plain(q if reader == "output" else b.op("Cast", [q], to=TensorProto.INT32)))
+    model, feeds = b.build(), b.feeds()
+    expected = evaluate(model, feeds)
+    session = vaip_session(model, fallback=True, optimize=False)
+    assert claimed_nodes(session).count("QuantizeLinear") == 2
     for output, got in zip(model.graph.output, run(session, feeds), strict=True):
         np.testing.assert_array_equal(got, expected[output.name], err_msg=output.name)
 

@@ -137,6 +137,19 @@ def binary(draw: Draw, b: QLinearBuilder) -> Edge:
     return b.qlinear(op, [*b.tensor(x), *y], -high, high)
 
 
+def where(draw: Draw, b: QLinearBuilder) -> Edge:
+    x = b.input((2, 3, draw(st.integers(1, 6)), draw(st.integers(1, 6))))
+    mask = b.rng.integers(0, 2, draw(st.sampled_from((x.shape, (1, *x.shape[1:]), (x.shape[-1],))))).astype(bool)
+    condition = b.constant(mask, "bool") if draw(st.booleans()) else b.plain_input(mask)
+    if draw(st.booleans()):
+        y, limit = b.integers((1, 3, 1, 1), dtype=b.style.dtype, symmetric=draw(st.booleans())), 6.0
+    else:
+        edge = draw(st.sampled_from((x, b.input(x.shape), b.input((3, 1, 1)))))
+        y, limit = b.tensor(edge), spread(edge)
+    high = max(spread(x), limit)
+    return b.qlinear("QLinearWhere", [condition, *b.tensor(x), *y], -high, high)
+
+
 def activation(draw: Draw, b: QLinearBuilder) -> Edge:
     x = b.input((2, draw(st.integers(1, 9)), draw(st.integers(1, 9))))
     if draw(st.booleans()):
@@ -198,7 +211,7 @@ def concat(draw: Draw, b: QLinearBuilder) -> Edge:
 KINDS: dict[str, Callable[[Draw, QLinearBuilder], Edge]] = {
     f.__name__: f
     for f in (
-        conv, matmul, gemm, binary, activation, without_zero_point, average_pool, average_pool_ceil,
+        conv, matmul, gemm, binary, where, activation, without_zero_point, average_pool, average_pool_ceil,
         global_average_pool, reduce_mean, softmax, concat,
     )
 }  # fmt: skip
@@ -352,6 +365,8 @@ def test_arithmetic_on_bare_integers_is_not_claimed(op: str) -> None:
     model, feeds = b.build(), b.feeds()
     session = vaip_session(model, fallback=True)
     assert op not in claimed_nodes(session)
+    (reason,) = [node.reason for node in vaip.reports()[-1].unclaimed if node.op == op]
+    assert reason.endswith("DequantizeLinear only" if op != "Resize" else "QuantizeLinear behind it")
     np.testing.assert_array_equal(run(session, feeds)[0], run(cpu_session(model), feeds)[0])
 
 

@@ -122,6 +122,12 @@ def test_terminal_rendering_has_the_numbers() -> None:
     assert bounds == [["ddr", "1", "9,000", "66.7"], ["compute", "1", "3,600", "26.7"]]
 
 
+def test_numerics_are_shown_where_they_are_not_onnx() -> None:
+    assert "Numerics" not in str(Report.from_dict(REPORT | {"numerics": "onnx", "rounding": None}))
+    text = str(Report.from_dict(REPORT | {"numerics": "xdna", "rounding": "conv_even"}))
+    assert "xdna, rounding conv_even" in text
+
+
 def test_only_the_slowest_layers_are_listed() -> None:
     values = REPORT | {"layers": [layer(f"layer{i:02}", i, 100 + i) for i in range(30)]}
     text = str(Report.from_dict(values))

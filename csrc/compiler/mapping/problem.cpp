@@ -130,6 +130,13 @@ class Builder {
 
   Problem operator()(const ir::ComparisonAttrs&) const { return combined(sim::Function::add); }
   Problem operator()(const ir::LogicAttrs&) const { return combined(sim::Function::add); }
+  Problem operator()(const ir::IntegerArithmeticAttrs& attrs) const {
+    using Op = ir::IntegerArithmeticAttrs::Op;
+    const bool divides = attrs.op == Op::div || attrs.op == Op::modulus || attrs.op == Op::remainder;
+    return combined(attrs.op == Op::mul ? sim::Function::multiply
+                    : divides           ? sim::Function::divide
+                                        : sim::Function::add);
+  }
   Problem operator()(const ir::WhereAttrs&) const { return combined(sim::Function::add); }
   Problem operator()(const ir::CastAttrs&) const { return requantize(); }
 

@@ -185,6 +185,8 @@ class Report(_Document):
     stack: str = ""
     mode: str = "steady"  # or "event": played lock by lock
     bf16_conversion: bool = False  # float layers are claimed, and run in bfloat16
+    numerics: str = "onnx"  # or "xdna": the device's
+    rounding: str | None = None  # of the device's numerics
     config: str = ""  # the file that it came from
     warnings: list[str] = field(default_factory=list)  # of the configuration: accepted and hardly meant
     details: JsonObject = field(default_factory=dict)

@@ -65,6 +65,8 @@ def _summary(record: Report) -> Table:
     facts.add_row("Model", escape(record.model or "(from memory)"))
     stack = f" ({record.stack} stack)" if record.stack else ""
     facts.add_row("Device", f"{escape(record.device)}, {record.clock_ghz:g} GHz{stack}")
+    if record.numerics != "onnx":
+        facts.add_row("Numerics", f"{record.numerics}, rounding {record.rounding}")
     facts.add_row("Partition", partition_line(record))
     facts.add_row("Latency", f"{time(record.latency_ms * 1e3)} predicted ({record.ipu_cycles:,.0f} cycles)")
     facts.add_row("Work", f"{record.gops:.3g} Gop, {record.tops_effective:.3g} TOPS effective")

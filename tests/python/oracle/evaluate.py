@@ -117,6 +117,8 @@ def _compute(node: Node) -> list[Reals | Tensor]:
     op = node.proto.op_type
     if op in elementwise.UNARY:
         return [elementwise.UNARY[op](node.real(0), node.attributes)]
+    if op in indexing.INTEGER and all(t is not None and t.array.dtype.kind in "iu" for t in node.inputs):
+        return [Tensor(indexing.INTEGER[op](node.plain(0), node.plain(1)))]
     if op in elementwise.BINARY:
         total = node.real(0)
         for i in range(1, len(node.inputs)):
@@ -348,6 +350,7 @@ _OPERATORS: dict[str, Callable[[Node], Reals | Tensor | list[Reals]]] = {
     "GatherND": lambda n: indexing.gather_nd(n.real(0), n.plain(1), n.attr("batch_dims", 0)),
     "Where": lambda n: np.where(n.plain(0), n.real(1), n.real(2)),
     "BitShift": lambda n: Tensor(indexing.bit_shift(n.plain(0), n.plain(1), n.text("direction", ""))),
+    "Mod": lambda n: Tensor(indexing.modulus(n.plain(0), n.plain(1), like_c=bool(n.attr("fmod", 0)))),
     "Cast": _cast,
     "ArgMax": _arg,
     "ArgMin": _arg,

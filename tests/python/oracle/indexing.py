@@ -68,6 +68,25 @@ LOGIC: dict[str, Callable[..., Array]] = {
 }
 
 
+def _quotient(a: Array, b: Array) -> Array:
+    """Cut off towards zero."""
+    return np.sign(a) * np.sign(b) * (np.abs(a) // np.abs(b))
+
+
+INTEGER: dict[str, Callable[[Array, Array], Array]] = {
+    "Add": np.add,
+    "Sub": np.subtract,
+    "Mul": np.multiply,
+    "Div": _quotient,
+    "Min": np.minimum,
+    "Max": np.maximum,
+}
+
+
+def modulus(a: Array, b: Array, *, like_c: bool) -> Array:
+    return np.fmod(a, b) if like_c else np.mod(a, b)
+
+
 def bit_shift(x: Array, places: Array, direction: str) -> Array:
     return np.left_shift(x, places) if direction == "LEFT" else np.right_shift(x, places)
 

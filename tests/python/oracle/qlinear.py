@@ -97,6 +97,11 @@ def _softmax(node: Node, x: Reals) -> Reals:
     return elementwise.softmax(x, node.attr("axis", -1), log=False, flatten_to_2d=node.attr("opset") < 13)
 
 
+def _where(node: Node) -> Tensor:
+    real = np.where(node.plain(0), _tensor(node, 1).real, _tensor(node, 4).real)
+    return _quantized(node, real, 7, node.inputs[1])
+
+
 def _concat(node: Node) -> Tensor:
     parts = [_tensor(node, index).real for index in range(2, len(node.inputs), 3)]
     return _quantized(node, np.concatenate(parts, axis=node.attr("axis")), 0)
@@ -114,5 +119,6 @@ OPERATORS: dict[str, Callable[[Node], Tensor]] = {
     "QLinearGlobalAveragePool": _unary(_global_average_pool),
     "QLinearReduceMean": _unary(_reduce_mean),
     "QLinearSoftmax": _unary(_softmax),
+    "QLinearWhere": _where,
     "QLinearConcat": _concat,
 }

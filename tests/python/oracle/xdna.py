@@ -104,6 +104,28 @@ def is_power_of_two(x: Fraction) -> bool:
     return min(x.numerator, x.denominator) == 1 and (max(x.numerator, x.denominator).bit_count() == 1)
 
 
+def scaled(reals: Integers, px: Params, py: Params, mode: str) -> npt.NDArray[Any]:
+    """Integers or fractions in units of x's scale, as y."""
+    factor = multiplier(px.exact / py.exact)
+    steps = [round_fraction(Fraction(r) * factor, mode) for r in reals.reshape(-1)]
+    return py.saturate(np.array(steps, dtype=object).reshape(reals.shape))
+
+
+def clip(x: npt.NDArray[Any], px: Params, py: Params, mode: str, low: float, high: float) -> npt.NDArray[Any]:
+    factor = multiplier(px.exact / py.exact)
+    bounds = [Fraction(low) / py.exact, Fraction(high) / py.exact]
+    inside = [min(max(int(n) * factor, bounds[0]), bounds[1]) for n in px.centred(x).reshape(-1)]
+    steps = [round_fraction(f, mode) for f in inside]
+    return py.saturate(np.array(steps, dtype=object).reshape(x.shape))
+
+
+def mean(x: npt.NDArray[Any], px: Params, py: Params, mode: str, axes: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Over the axes, which remain with one element."""
+    count = math.prod(x.shape[axis] for axis in axes)
+    sums = px.centred(x).sum(axis=axes, keepdims=True)
+    return py.saturate(multiplied(sums, mean_factor(px.exact / py.exact, count, 0), mode))
+
+
 def requantize(x: npt.NDArray[Any], px: Params, py: Params, mode: str) -> npt.NDArray[Any]:
     return py.saturate(multiplied(px.centred(x), multiplier(px.exact / py.exact), mode))
 
@@ -127,7 +149,7 @@ def hard_sigmoid(x: npt.NDArray[Any], px: Params, py: Params, mode: str) -> npt.
 
 
 def combine(op: str, inputs: Sequence[tuple[npt.NDArray[Any], Params]], py: Params, mode: str) -> npt.NDArray[Any]:
-    """Add, Sub and Mul of two tensors."""
+    """Add, Sub, Mul, Min and Max of two tensors."""
     (a, pa), (b, pb) = inputs
     if op == "Mul":
         product = pa.centred(a) * pb.centred(b)
@@ -136,7 +158,8 @@ def combine(op: str, inputs: Sequence[tuple[npt.NDArray[Any], Params]], py: Para
     position = math.lcm(ma.denominator, mb.denominator)  # to which both are shifted
     left = pa.centred(a) * int(ma * position)
     right = pb.centred(b) * int(mb * position)
-    return py.saturate(multiplied(left + right if op == "Add" else left - right, Fraction(1, position), mode))
+    function = {"Add": np.add, "Sub": np.subtract, "Min": np.minimum, "Max": np.maximum}[op]
+    return py.saturate(multiplied(function(left, right), Fraction(1, position), mode))
 
 
 def bias_integers(
