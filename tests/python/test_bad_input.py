@@ -221,9 +221,9 @@ class TestModels:
         with pytest.raises(Exception, match=r"nowhere\.onnx"):
             vaip.simulate(str(tmp_path / "nowhere.onnx"))
 
-    @pytest.mark.parametrize("elem_type", [TensorProto.DOUBLE, TensorProto.FLOAT16])
-    def test_unsupported_dtype(self, elem_type: int) -> None:
+    def test_unsupported_dtype(self) -> None:
         """Valid, but nothing for the NPU: it runs elsewhere, and the report says why."""
+        elem_type = TensorProto.DOUBLE
         nodes = [helper.make_node("Mul", ["x", "x"], ["y"], name="square")]
         values = [helper.make_tensor_value_info(n, elem_type, [2, 3]) for n in "xy"]
         graph = helper.make_graph(nodes, "other", values[:1], values[1:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,11 @@ import onnx
 import onnx.numpy_helper
 import pytest
 import vaip
+from ep_models import CPU, convolution, session_of
+from models import ModelBuilder, Style
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
+from oracle import evaluate
 from sessions import claimed_nodes, cpu_session, vaip_session
 
 Array = np.ndarray
@@ -232,6 +236,41 @@ def test_a_dynamic_batch_is_compiled_per_shape() -> None:
     cluster = vaip.reports()[-1].clusters[0]
     assert cluster.programs == 3
     assert cluster.compile_ms > 0
+
+
+def test_a_context_keeps_the_conversion(tmp_path: Path) -> None:
+    """It was claimed with float layers, whatever the option says when it is loaded."""
+    m = FloatModel()
+    model = m.build(small_network(m))
+    path = tmp_path / "float_ctx.onnx"
+    config = {"ep.context_enable": "1", "ep.context_embed_mode": "1", "ep.context_file_path": str(path)}
+    expected = session_of(model, ["VitisAIEP", CPU], config).run(None, m.inputs)[0]
+    for choice in ("true", "false"):
+        loaded = session_of(str(path), [("VitisAIEP", {"enable_f32_to_bf16_conversion": choice}), CPU])
+        assert claimed_nodes(loaded) == ["EPContext"]
+        np.testing.assert_array_equal(loaded.run(None, m.inputs)[0], expected)
+
+
+def island() -> ModelBuilder:
+    """A quantized convolution, a float Gelu behind it that nothing quantizes, and a quantized pool."""
+    builder = ModelBuilder(Style(power_of_two=True, float_edges=True, opset=20), seed=5)
+    convolved = builder.dq(convolution(builder))
+    gelu = builder.op("Gelu", [builder.op("Abs", [convolved])])
+    builder.output(builder.q(builder.op("GlobalAveragePool", [builder.dq(builder.q(gelu))])))
+    return builder
+
+
+def test_quantized_models_stay_as_they_are_unless_asked() -> None:
+    builder = island()
+    model, feeds = builder.build(), builder.feeds()
+    exact = evaluate(model, feeds)[model.graph.output[0].name]
+    absent = vaip_session(model, fallback=True).run(None, feeds)[0]
+    np.testing.assert_array_equal(absent, exact)
+    forced = {"enable_f32_to_bf16_conversion": "true"}
+    result = vaip_session(model, forced).run(None, feeds)[0]
+    assert np.max(np.abs(result - exact)) <= 2.0**-6 * np.max(np.abs(exact))
+    types = {layer.op: layer.dtype for layer in vaip.simulate(model, options=forced).layers}
+    assert types["Abs"] == "bfloat16"
 
 
 # ---- operators that onnxruntime fuses, against its own kernels ----

@@ -377,6 +377,23 @@ class Mapper {
   std::int64_t best_ddr_ = 0;
 };
 
+bool has_disjoint_windows(const Contraction& problem) {
+  return problem.window > 1 && problem.vertical.stride >= problem.vertical.extent &&
+         problem.horizontal.stride >= problem.horizontal.extent;
+}
+
+// A window whose weights do not fit a core as a whole, as a patch embedding's in bf16 (16x16 pixels): where no input is
+// read twice, the patches are the rows of a plain product, which may be cut anywhere along K.
+Contraction over_patches(Contraction problem) {
+  const std::int64_t positions = problem.positions();
+  problem.images = 1;
+  problem.vertical = {};
+  problem.horizontal = {positions, positions, 1, 1};
+  problem.channels *= problem.window;
+  problem.window = 1;
+  return problem;
+}
+
 }  // namespace
 
 std::optional<LayerProgram> map_contraction(const Contraction& problem, const Region& region, const sim::Target& target,
@@ -387,7 +404,9 @@ std::optional<LayerProgram> map_contraction(const Contraction& problem, const Re
   const device::Profile::Dataflow& flow = target.profile.dataflow;
   if (flow.tile_m > 0 && flow.tile_k > 0 && flow.tile_n > 0 && problem.window == 1 && problem.vertical.output == 1)
     return mapper.with_tile({flow.tile_m, flow.tile_k, flow.tile_n});
-  return mapper.search();
+  std::optional<LayerProgram> mapped = mapper.search();
+  if (mapped || !has_disjoint_windows(problem)) return mapped;
+  return Mapper(over_patches(problem), region, target, constraint).search();
 }
 
 }  // namespace vaip::compiler
