@@ -701,7 +701,7 @@ TEST(a_malformed_node_of_an_accepted_model_has_a_reason) {
   OnnxBuilder m = conv_model();
   m.quantized_output("c", "y");
   m.graph.nodes[3].attributes["auto_pad"] = std::string("SAME");
-  const Recognition r = recognise(m.graph, frontend::Malformed::reason);
+  const Recognition r = recognise(m.graph, {frontend::Malformed::reason});
   CHECK(mentions(r.reasons[3], "auto_pad is 'SAME'"));
   CHECK(unit_of(r, "n_c") == nullptr);
 }

@@ -44,7 +44,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const vaip::Span<const std::byte> bytes(reinterpret_cast<const std::byte*>(data), size);
     vaip::frontend::OnnxGraph graph = vaip::frontend::import_model(bytes, "the model", "");
     vaip::give_each_reader_its_dequantize(graph);
-    const auto recognition = vaip::frontend::recognise(graph, vaip::frontend::Malformed::reason);
+    const auto recognition = vaip::frontend::recognise(graph, {vaip::frontend::Malformed::reason});
     const auto partition = vaip::partition::partition(graph, recognition, config);
     for (const vaip::partition::Cluster& cluster : partition.clusters) {
       vaip::fuzz::expect_error_or_success([&] { compile_cluster(graph, cluster, options); });
