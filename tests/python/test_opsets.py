@@ -45,6 +45,25 @@ def test_opset(opset: int, domain: str, float_edges: bool) -> None:
         np.testing.assert_array_equal(got, expected[output.name], err_msg=output.name)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+def test_opset_10(dtype: str) -> None:
+    """The first with QuantizeLinear: Clip and Pad have attributes only, several operators their older forms."""
+    b = ModelBuilder(Style(opset=10, power_of_two=True, dtype=dtype))
+    x = b.conv(b.input((2, 6, 9, 9)), 8, [3, 3], pads=[1, 1, 1, 1])
+    x = b.q(b.op("Clip", [x], min=0.0, max=6.0))
+    x = b.q(b.op("Pad", [b.dq(x)], pads=[0, 0, 1, 1, 0, 0, 0, 0], value=0.5), x.quant)
+    x = b.q(b.op("MaxPool", [b.dq(x)], kernel_shape=[2, 2], dilations=[2, 1], ceil_mode=1), x.quant)
+    x = b.q(b.op("Slice", [b.dq(x), *(b.constant(v, "int64") for v in ([0], [2**31 - 1], [-1], [2]))]), x.quant)
+    b.output(b.q(b.op("AveragePool", [b.dq(x)], kernel_shape=[2, 2])))
+    mean = b.q(b.reduce("ReduceMean", x, [2, 3], keepdims=False))
+    b.output(b.q(b.softmax(b.finish(b.gemm(mean, 10, trans_b=True), "Relu"), 1)))
+    model, feeds = b.build(), b.feeds()
+    session = vaip_session(model)
+    expected = evaluate(model, feeds)
+    for output, got in zip(model.graph.output, run(session, feeds), strict=True):
+        np.testing.assert_array_equal(got, expected[output.name], err_msg=output.name)
+
+
 @pytest.mark.parametrize("domain", ["com.microsoft", "com.amd.quark", "com.vai.quantize"])
 @pytest.mark.parametrize("dtype", ["uint16", "int16"])
 def test_sixteen_bit_activations(dtype: str, domain: str) -> None:
