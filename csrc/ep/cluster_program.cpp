@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "compiler/program.h"
+#include "ir/binding.h"
+#include "runtime/evaluate.h"
 
 namespace vaip::ep {
 namespace {
@@ -22,13 +24,12 @@ bool all_empty(const std::vector<ir::Shape>& shapes) {
 
 }  // namespace
 
-std::shared_ptr<const ClusterProgram> compile_cluster(const ir::Graph& graph,
-                                                      const std::vector<ir::Shape>& input_shapes,
+std::shared_ptr<const ClusterProgram> compile_cluster(const ir::Graph& graph, const BoundInputs& inputs,
                                                       const Target& target) {
   const auto start = std::chrono::steady_clock::now();
-  ir::Graph bound = ir::bind_shapes(graph, input_shapes);
+  ir::Graph bound = ir::bind_shapes(graph, inputs.shapes, inputs.contents, runtime::evaluate);
   auto result = std::make_shared<ClusterProgram>();
-  result->input_shapes = input_shapes;
+  result->input_shapes = inputs.shapes;
   result->output_shapes = shapes_of(bound, bound.outputs);
   if (!all_empty(result->output_shapes)) {
     compiler::Program program =

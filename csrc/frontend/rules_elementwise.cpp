@@ -25,6 +25,21 @@ Op arithmetic_op(const std::string& op_type) {
   fail(ErrorKind::internal, "no arithmetic for ", op_type);
 }
 
+// Integers that stand for themselves (masks, indices, sizes), in their own type.
+void integer_arithmetic(UnitBuilder& unit, const ir::ArithmeticAttrs& attrs) {
+  const Node& node = unit.node();
+  if (attrs.op == Op::pow) unit.decline("powers of integers are not supported");
+  ir::DType dtype = ir::DType::undefined;
+  for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+    if (!unit.is_plain(i)) unit.decline("the type of `", node.inputs[i], "` is not known, or no integer one");
+    const ir::DType own = unit.add_plain(i).dtype;
+    if (i > 0 && own != dtype) reject(node, "its inputs are ", ir::name(dtype), " and ", ir::name(own));
+    dtype = own;
+  }
+  unit.require_activation();
+  unit.finish_plain(attrs, {dtype});
+}
+
 }  // namespace
 
 void arithmetic(UnitBuilder& unit) {
@@ -36,6 +51,7 @@ void arithmetic(UnitBuilder& unit) {
   attrs.op = arithmetic_op(node.op_type);
   const bool variadic = node.op_type == "Sum" || attrs.op == Op::min || attrs.op == Op::max;
   if (variadic ? node.inputs.empty() : node.inputs.size() != 2) reject(node, "has ", node.inputs.size(), " inputs");
+  if (unit.is_plain(0)) return integer_arithmetic(unit, attrs);
   for (std::size_t i = 0; i < node.inputs.size(); ++i) unit.require_per_tensor(unit.add_operand(i));
   unit.require_activation();
   if (node.inputs.size() == 1) return unit.finish(ir::ElementwiseAttrs{{ir::Activation::Kind::identity, 0.0, 0.0}});

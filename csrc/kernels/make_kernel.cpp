@@ -9,9 +9,11 @@
 namespace vaip::kernels {
 namespace {
 
-struct Overloads {
-  const LayerOperands& operands;
-  const KernelOptions& options;
+bool is_plain_integer(const Operand& operand) { return !operand.quant && ir::is_integer(operand.dtype); }
+
+class Overloads {
+ public:
+  Overloads(const LayerOperands& of_layer, const KernelOptions& given) : operands(of_layer), options(given) {}
 
   std::unique_ptr<Kernel> operator()(const ir::QuantizeAttrs&) const { return make_quantize(operands); }
   std::unique_ptr<Kernel> operator()(const ir::DequantizeAttrs&) const { return make_dequantize(operands); }
@@ -40,11 +42,15 @@ struct Overloads {
   std::unique_ptr<Kernel> operator()(const ir::TileAttrs& a) const { return make_tile(a, operands); }
   std::unique_ptr<Kernel> operator()(const ir::GatherAttrs& a) const { return make_gather(a, operands); }
   std::unique_ptr<Kernel> operator()(const ir::SpaceDepthAttrs& a) const { return make_space_depth(a, operands); }
-  std::unique_ptr<Kernel> operator()(const ir::ArithmeticAttrs& a) const { return make_arithmetic(a, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::ArithmeticAttrs& a) const {
+    return is_plain_integer(operands.outputs[0]) ? make_integer_arithmetic(a, operands) : make_arithmetic(a, operands);
+  }
   std::unique_ptr<Kernel> operator()(const ir::ElementwiseAttrs& a) const { return make_unary(a.function, operands); }
   std::unique_ptr<Kernel> operator()(const ir::PoolAttrs& a) const { return make_pool(a, operands); }
   std::unique_ptr<Kernel> operator()(const ir::ReduceAttrs& a) const { return make_reduce(a, operands); }
   std::unique_ptr<Kernel> operator()(const ir::SoftmaxAttrs& a) const { return make_softmax(a, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::ShapeAttrs&) const { return unbound(); }
+  std::unique_ptr<Kernel> operator()(const ir::RangeAttrs&) const { return unbound(); }
   std::unique_ptr<Kernel> operator()(const ir::ConcatAttrs& a) const { return make_concat(a, operands); }
   std::unique_ptr<Kernel> operator()(const ir::PadAttrs& a) const { return make_pad(a, operands); }
   std::unique_ptr<Kernel> operator()(const ir::ReshapeAttrs&) const { return make_reshape(operands); }
@@ -52,6 +58,14 @@ struct Overloads {
   std::unique_ptr<Kernel> operator()(const ir::SliceAttrs& a) const { return make_slice(a, operands); }
   std::unique_ptr<Kernel> operator()(const ir::SplitAttrs& a) const { return make_split(a, operands); }
   std::unique_ptr<Kernel> operator()(const ir::ResizeAttrs& a) const { return make_resize(a, operands); }
+
+ private:
+  [[noreturn]] static std::unique_ptr<Kernel> unbound() {
+    fail(ErrorKind::internal, "follows from shapes that have not been bound");
+  }
+
+  const LayerOperands& operands;
+  const KernelOptions& options;
 };
 
 // Products: their second operand may be packed, further ones absent.
@@ -95,9 +109,9 @@ std::unique_ptr<Kernel> make_kernel(const LayerOperands& operands, const KernelO
   const ir::Layer& layer = operands.layer;
   try {
     check_operands(operands);
-    if (!options.device_rounding) return std::visit(Overloads{operands, options}, layer.attrs);
+    if (!options.device_rounding) return std::visit(Overloads(operands, options), layer.attrs);
     const DeviceLayer device(operands, *options.device_rounding);
-    return std::visit(Overloads{device.operands(), options}, device.operands().layer.attrs);
+    return std::visit(Overloads(device.operands(), options), device.operands().layer.attrs);
   } catch (const Error& e) {
     throw Error(e.kind(), layer.op + " '" + layer.name + "': " + e.what());
   } catch (const dnnl::error& e) {

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "check.h"
+#include "ir/binding.h"
 #include "ir/graph.h"
 
 namespace ir = vaip::ir;
