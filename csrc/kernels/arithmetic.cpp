@@ -1,10 +1,12 @@
-// Element-wise arithmetic of two or more tensors with numpy's broadcasting, in double, left to right, rounded once.
+// Element-wise arithmetic of two or more tensors with numpy's broadcasting, in double (float32
+// where that is enough), left to right, rounded once.
 #include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
 #include "kernels/binary_bytes.h"
 #include "kernels/broadcast.h"
+#include "kernels/float_block.h"
 #include "kernels/layers.h"
 #include "kernels/loop_nest.h"
 #include "kernels/multiversion.h"
@@ -15,50 +17,68 @@ namespace {
 
 using Op = ir::ArithmeticAttrs::Op;
 
-VAIP_MULTIVERSION void add(double* __restrict a, const double* __restrict b, std::int64_t n) {
+template <typename Real>
+VAIP_MULTIVERSION void add(Real* __restrict a, const Real* __restrict b, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) a[i] += b[i];
 }
-VAIP_MULTIVERSION void subtract(double* __restrict a, const double* __restrict b, std::int64_t n) {
+template <typename Real>
+VAIP_MULTIVERSION void subtract(Real* __restrict a, const Real* __restrict b, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) a[i] -= b[i];
 }
-VAIP_MULTIVERSION void multiply(double* __restrict a, const double* __restrict b, std::int64_t n) {
+template <typename Real>
+VAIP_MULTIVERSION void multiply(Real* __restrict a, const Real* __restrict b, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) a[i] *= b[i];
 }
-VAIP_MULTIVERSION void divide(double* __restrict a, const double* __restrict b, std::int64_t n) {
+template <typename Real>
+VAIP_MULTIVERSION void divide(Real* __restrict a, const Real* __restrict b, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) a[i] /= b[i];
 }
-VAIP_MULTIVERSION void minimum(double* __restrict a, const double* __restrict b, std::int64_t n) {
+template <typename Real>
+VAIP_MULTIVERSION void minimum(Real* __restrict a, const Real* __restrict b, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) a[i] = b[i] < a[i] ? b[i] : a[i];
 }
-VAIP_MULTIVERSION void maximum(double* __restrict a, const double* __restrict b, std::int64_t n) {
+template <typename Real>
+VAIP_MULTIVERSION void maximum(Real* __restrict a, const Real* __restrict b, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) a[i] = b[i] > a[i] ? b[i] : a[i];
 }
-VAIP_MULTIVERSION void prelu(double* __restrict a, const double* __restrict b, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) a[i] = a[i] < 0.0 ? a[i] * b[i] : a[i];
+template <typename Real>
+VAIP_MULTIVERSION void prelu(Real* __restrict a, const Real* __restrict b, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) a[i] = a[i] < Real{0} ? a[i] * b[i] : a[i];
 }
 void power(double* __restrict a, const double* __restrict b, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) a[i] = std::pow(a[i], b[i]);
 }
+// Squares and cubes are what exporters write.
+void power(float* __restrict a, const float* __restrict b, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float x = a[i], exponent = b[i];
+    a[i] = exponent == 2.0F   ? x * x
+           : exponent == 3.0F ? x * x * x
+                              : static_cast<float>(std::pow(static_cast<double>(x), static_cast<double>(exponent)));
+  }
+}
 
-using Combine = void (*)(double* __restrict, const double* __restrict, std::int64_t);
-Combine combine_of(Op op) {
+template <typename Real>
+using Combine = void (*)(Real* __restrict, const Real* __restrict, std::int64_t);
+template <typename Real>
+Combine<Real> combine_of(Op op) {
   switch (op) {
     case Op::add:
-      return add;
+      return add<Real>;
     case Op::sub:
-      return subtract;
+      return subtract<Real>;
     case Op::mul:
-      return multiply;
+      return multiply<Real>;
     case Op::div:
-      return divide;
+      return divide<Real>;
     case Op::min:
-      return minimum;
+      return minimum<Real>;
     case Op::max:
-      return maximum;
+      return maximum<Real>;
     case Op::pow:
       return power;
     case Op::prelu:
-      return prelu;
+      return prelu<Real>;
   }
   fail(ErrorKind::internal, "an arithmetic operator that is not implemented");
 }
@@ -100,10 +120,12 @@ class ByteArithmeticKernel : public Kernel {
   LoopNest nest_;
 };
 
+// Real: what it computes in, double or float.
+template <typename Real>
 class ArithmeticKernel : public Kernel {
  public:
   ArithmeticKernel(const ir::ArithmeticAttrs& attrs, const LayerOperands& operands)
-      : combine_(combine_of(attrs.op)),
+      : combine_(combine_of<Real>(attrs.op)),
         activation_(attrs.activation),
         quantizer_(make_quantizer(operands.outputs[0])),
         nest_(operands.outputs[0].shape, strides_in_output(operands)) {
@@ -123,7 +145,7 @@ class ArithmeticKernel : public Kernel {
   void execute(const ExecutionContext& context) const override {
     const auto& strides = nest_.inner().strides;
     nest_.for_each_run(kBlock, [&](const LoopNest::Offsets& at, std::int64_t count) {
-      double result[kBlock], operand[kBlock];
+      Real result[kBlock], operand[kBlock];
       for (std::size_t i = 0; i < sources_.size(); ++i) {
         const Source& source = sources_[i];
         const void* data = source.fixed.empty() ? context.inputs[i] : source.fixed.data();
@@ -146,7 +168,7 @@ class ArithmeticKernel : public Kernel {
     Affine affine;
     std::vector<double> fixed;
   };
-  Combine combine_;
+  Combine<Real> combine_;
   ir::Activation activation_;
   Quantizer quantizer_;
   LoopNest nest_;
@@ -157,7 +179,10 @@ class ArithmeticKernel : public Kernel {
 
 std::unique_ptr<Kernel> make_arithmetic(const ir::ArithmeticAttrs& attrs, const LayerOperands& operands) {
   if (auto kernel = ByteArithmeticKernel::create(attrs, operands)) return kernel;
-  return std::make_unique<ArithmeticKernel>(attrs, operands);
+  // Two roundings of one result are harmless; of three operands or more the first could cancel out to be the result.
+  if (operands.inputs.size() <= 2 && float_is_enough(operands))
+    return std::make_unique<ArithmeticKernel<float>>(attrs, operands);
+  return std::make_unique<ArithmeticKernel<double>>(attrs, operands);
 }
 
 }  // namespace vaip::kernels

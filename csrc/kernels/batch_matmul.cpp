@@ -6,7 +6,8 @@
 
 #include "base/error.h"
 #include "kernels/centre.h"
-#include "kernels/gemm_f64.h"
+#include "kernels/float_block.h"
+#include "kernels/gemm.h"
 #include "kernels/layers.h"
 #include "kernels/linear.h"
 #include "kernels/matmul_geometry.h"
@@ -146,10 +147,12 @@ class BatchMatMulF32 : public Kernel {
   std::size_t at_a_ = 0, at_b_ = 0, at_partial_ = 0, at_total_ = 0, at_onednn_ = 0, scratch_bytes_ = 0;
 };
 
-// Our own loops in double, for everything else: floats, wide integers, constants quantized along any axis.
-class BatchMatMulF64 : public Kernel {
+// Our own loops. In double, for everything else: floats, wide integers, constants quantized along any axis. In float
+// for bfloat16: oneDNN's float32 product sums in an order that depends on the team and the number of rows.
+template <typename Real>
+class BatchMatMulLoops : public Kernel {
  public:
-  BatchMatMulF64(const MatMulGeometry& g, const Operand& a, const Operand& b, Epilogue epilogue)
+  BatchMatMulLoops(const MatMulGeometry& g, const Operand& a, const Operand& b, Epilogue epilogue)
       : geometry_(g), a_(a), b_(b), epilogue_(std::move(epilogue)), threads_(omp_get_max_threads()) {
     const auto fix = [](Operand& operand, std::vector<double>& values) {
       if (operand.per_tensor()) return;
@@ -162,11 +165,11 @@ class BatchMatMulF64 : public Kernel {
     fix(b_, fixed_b_);
     affine_a_ = {1.0, a_.affine().zero_point};
     affine_b_ = {1.0, b_.affine().zero_point};
-    const auto doubles = [](std::int64_t count) { return aligned(static_cast<std::size_t>(count) * sizeof(double)); };
-    const std::int64_t packed = packed_size_f64(g.depth, g.columns) * ir::element_count(g.batch_b);
-    at_rows_ = doubles(packed);
-    at_sums_ = at_rows_ + doubles(threads_ * kRowsF64 * g.depth);
-    scratch_bytes_ = at_sums_ + doubles(threads_ * kRowsF64 * g.columns);
+    const auto bytes = [](std::int64_t count) { return aligned(static_cast<std::size_t>(count) * sizeof(Real)); };
+    const std::int64_t packed = packed_size<Real>(g.depth, g.columns) * ir::element_count(g.batch_b);
+    at_rows_ = bytes(packed);
+    at_sums_ = at_rows_ + bytes(threads_ * kRows * g.depth);
+    scratch_bytes_ = at_sums_ + bytes(threads_ * kRows * g.columns);
   }
 
   void execute(const ExecutionContext& context) const override {
@@ -174,25 +177,27 @@ class BatchMatMulF64 : public Kernel {
     const void* a = fixed_a_.empty() ? context.inputs[0] : fixed_a_.data();
     const void* b = fixed_b_.empty() ? context.inputs[1] : fixed_b_.data();
     const void* bias = epilogue_.reads_bias() ? context.inputs[2] : nullptr;
-    auto* packed = reinterpret_cast<double*>(context.scratch);
-    pack_all(b, packed);
-    const std::int64_t blocks = (g.rows + kRowsF64 - 1) / kRowsF64;
+    auto* packed = reinterpret_cast<Real*>(context.scratch);
+    pack_all(b, packed, reinterpret_cast<Real*>(context.scratch + at_rows_));
+    const std::int64_t blocks = (g.rows + kRows - 1) / kRows;
     parallel_for(
-        g.batch_count() * blocks, kRowsF64 * g.depth * g.columns,
+        g.batch_count() * blocks, std::min(kRows, g.rows) * g.depth * g.columns,
         [&](std::int64_t begin, std::int64_t end, int thread) {
-          double* rows = reinterpret_cast<double*>(context.scratch + at_rows_) + thread * kRowsF64 * g.depth;
-          double* sums = reinterpret_cast<double*>(context.scratch + at_sums_) + thread * kRowsF64 * g.columns;
+          Real* rows = reinterpret_cast<Real*>(context.scratch + at_rows_) + thread * kRows * g.depth;
+          Real* sums = reinterpret_cast<Real*>(context.scratch + at_sums_) + thread * kRows * g.columns;
           for (std::int64_t task = begin; task < end; ++task) {
-            const std::int64_t item = task / blocks, first = task % blocks * kRowsF64;
-            const std::int64_t count = std::min(kRowsF64, g.rows - first);
+            const std::int64_t item = task / blocks, first = task % blocks * kRows;
+            const std::int64_t count = std::min(kRows, g.rows - first);
+            const std::int64_t multiplied = (count + kGemmRows - 1) / kGemmRows * kGemmRows;
             const std::int64_t matrix = index_in(g.batch_a, item) * g.rows * g.depth;
-            for (std::int64_t r = 0; r < kRowsF64; ++r) {
+            for (std::int64_t r = 0; r < multiplied; ++r) {
               const std::int64_t row = first + std::min(r, count - 1);
               const std::int64_t offset = matrix + (g.transposed_a ? row : row * g.depth);
               load_real(a_.dtype, a, offset, g.transposed_a ? g.rows : 1, g.depth, affine_a_, rows + r * g.depth);
             }
-            multiply_rows_f64(rows, g.depth, packed + index_in(g.batch_b, item) * packed_size_f64(g.depth, g.columns),
-                              g.depth, g.columns, sums, g.columns);
+            multiply_rows<Real>(rows, g.depth, multiplied,
+                                packed + index_in(g.batch_b, item) * packed_size<Real>(g.depth, g.columns), g.depth,
+                                g.columns, sums, g.columns);
             const std::int64_t out = (item * g.rows + first) * g.columns;
             epilogue_.run(sums, out, out + count * g.columns, bias, context.outputs[0]);
           }
@@ -203,6 +208,8 @@ class BatchMatMulF64 : public Kernel {
   std::size_t packed_bytes() const override { return (fixed_a_.size() + fixed_b_.size()) * sizeof(double); }
 
  private:
+  static constexpr std::int64_t kRows = 32;  // of a that share a pass over b
+
   // Which of the operand's matrices belongs to an item of the output's batch.
   std::int64_t index_in(const ir::Shape& own, std::int64_t item) const {
     std::int64_t index = 0, step = 1;
@@ -214,22 +221,32 @@ class BatchMatMulF64 : public Kernel {
     return index;
   }
 
-  void pack_all(const void* b, double* packed) const {
+  // line: room for a column per thread.
+  void pack_all(const void* b, Real* packed, Real* line) const {
     const MatMulGeometry& g = geometry_;
-    const std::int64_t panels = panel_count_f64(g.columns);
-    parallel_for(ir::element_count(g.batch_b) * panels, g.depth * kPanelF64,
-                 [&](std::int64_t begin, std::int64_t end, int) {
-                   for (std::int64_t task = begin; task < end; ++task) {
-                     const std::int64_t matrix = task / panels * g.depth * g.columns;
-                     const std::int64_t first = task % panels * kPanelF64;
-                     const std::int64_t count = std::min(kPanelF64, g.columns - first);
-                     double* out = packed + task * kPanelF64 * g.depth;
-                     std::fill_n(out, kPanelF64 * g.depth, 0.0);
-                     for (std::int64_t k = 0; k < g.depth; ++k)
-                       load_real(b_.dtype, b, matrix + (g.transposed_b ? first * g.depth + k : k * g.columns + first),
-                                 g.transposed_b ? g.depth : 1, count, affine_b_, out + k * kPanelF64);
-                   }
-                 });
+    const std::int64_t panels = panel_count<Real>(g.columns);
+    parallel_for(
+        ir::element_count(g.batch_b) * panels, g.depth * kPanel<Real>,
+        [&](std::int64_t begin, std::int64_t end, int thread) {
+          Real* column = line + thread * kRows * g.depth;
+          for (std::int64_t task = begin; task < end; ++task) {
+            const std::int64_t matrix = task / panels * g.depth * g.columns;
+            const std::int64_t first = task % panels * kPanel<Real>;
+            const std::int64_t count = std::min(kPanel<Real>, g.columns - first);
+            Real* out = packed + task * kPanel<Real> * g.depth;
+            if (count < kPanel<Real>) std::fill_n(out, kPanel<Real> * g.depth, Real{0});
+            if (!g.transposed_b) {
+              for (std::int64_t k = 0; k < g.depth; ++k)
+                load_real(b_.dtype, b, matrix + k * g.columns + first, 1, count, affine_b_, out + k * kPanel<Real>);
+              continue;
+            }
+            for (std::int64_t c = 0; c < count; ++c) {
+              load_real(b_.dtype, b, matrix + (first + c) * g.depth, 1, g.depth, affine_b_, column);
+              for (std::int64_t k = 0; k < g.depth; ++k) out[k * kPanel<Real> + c] = column[k];
+            }
+          }
+        },
+        threads_);
   }
 
   MatMulGeometry geometry_;
@@ -251,13 +268,20 @@ std::unique_ptr<Kernel> make_batch_matmul(const ir::MatMulAttrs& attrs, const La
   const bool fits = piece > 0 && geometry.depth > 0 && geometry.batch.size() + 2 <= DNNL_MAX_NDIMS &&
                     geometry.depth <= exact_depth(a, b, std::numeric_limits<std::int32_t>::max());
   if (options.path == ComputePath::int8) fail(ErrorKind::invalid_argument, "path int8 needs constant weights");
-  if (options.path == ComputePath::f32 && !fits) fail(ErrorKind::invalid_argument, "path f32 would not be exact");
+  if (options.path == ComputePath::bf16) fail(ErrorKind::invalid_argument, "path bf16 needs constant weights");
+  const bool rounds = a.dtype == ir::DType::bf16 && b.dtype == ir::DType::bf16;  // in float32, which is enough
+  if (options.path == ComputePath::f32 && !fits && !rounds)
+    fail(ErrorKind::invalid_argument, "path f32 would not be exact");
   const auto scale_of = [](const Operand& o) { return o.per_tensor() ? o.affine().scale : 1.0; };
   std::vector<double> scale(static_cast<std::size_t>(geometry.columns), scale_of(a) * scale_of(b) * attrs.alpha);
   Epilogue epilogue(std::move(scale), geometry.bias, attrs.activation, y);
   if (fits && options.path.value_or(ComputePath::f32) == ComputePath::f32)
     return std::make_unique<BatchMatMulF32>(geometry, a, b, piece, std::move(epilogue));
-  return std::make_unique<BatchMatMulF64>(geometry, a, b, std::move(epilogue));
+  if (rounds && options.path.value_or(ComputePath::f32) == ComputePath::f32) {
+    epilogue.set_rounded_accumulators();
+    return std::make_unique<BatchMatMulLoops<float>>(geometry, a, b, std::move(epilogue));
+  }
+  return std::make_unique<BatchMatMulLoops<double>>(geometry, a, b, std::move(epilogue));
 }
 
 }  // namespace vaip::kernels

@@ -6,6 +6,7 @@
 
 #include "kernels/layers.h"
 #include "kernels/loop_nest.h"
+#include "kernels/multiversion.h"
 #include "kernels/real_block.h"
 #include "kernels/stored_type.h"
 
@@ -22,13 +23,23 @@ std::int64_t truncated(double x) {
 
 template <typename From, typename To>
 To converted(From x) {
-  if constexpr (std::is_floating_point_v<From> && std::is_same_v<To, std::uint64_t>) {
+  if constexpr (is_half<To>) {
+    if constexpr (is_half<From> || std::is_same_v<From, float>)
+      return To(static_cast<float>(x));
+    else
+      return To(static_cast<double>(x));
+  } else if constexpr (is_real<From> && std::is_same_v<To, std::uint64_t>) {
     return x >= 0x1p63 && x < 0x1p64 ? static_cast<std::uint64_t>(x) : static_cast<std::uint64_t>(truncated(x));
-  } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
+  } else if constexpr (is_real<From> && std::is_integral_v<To>) {
     return static_cast<To>(truncated(static_cast<double>(x)));
   } else {
     return static_cast<To>(x);
   }
+}
+
+template <typename From, typename To>
+VAIP_MULTIVERSION void convert_dense(const From* __restrict in, std::int64_t count, To* __restrict out) {
+  for (std::int64_t i = 0; i < count; ++i) out[i] = converted<From, To>(in[i]);
 }
 
 class CastKernel : public Kernel {
@@ -51,9 +62,16 @@ class CastKernel : public Kernel {
     nest_.for_each_run(8 * kBlock, [&](const LoopNest::Offsets& at, std::int64_t count) {
       const From* in = static_cast<const From*>(context.inputs[0]) + at[1];
       To* out = static_cast<To*>(context.outputs[0]) + at[0];
+      if constexpr ((is_half<From> && is_real<To>) || (is_real<From> && is_half<To>))  // at the edges of a program
+        if (strides[0] == 1 && strides[1] == 1) return convert_dense(in, count, out);
       for (std::int64_t i = 0; i < count; ++i) {
         const From x = in[i * strides[1]];
-        out[i * strides[0]] = to_boolean ? static_cast<To>(x != From{}) : converted<From, To>(x);
+        if constexpr (std::is_same_v<To, std::uint8_t>)  // which booleans are stored as
+          if (to_boolean) {
+            out[i * strides[0]] = x != From{} ? 1 : 0;
+            continue;
+          }
+        out[i * strides[0]] = converted<From, To>(x);
       }
     });
   }

@@ -1,6 +1,7 @@
 #include "kernels/centre.h"
 
 #include "base/error.h"
+#include "kernels/float_block.h"
 #include "kernels/multiversion.h"
 
 namespace vaip::kernels {
@@ -24,6 +25,8 @@ void centre(ir::DType dtype, const void* in, std::int64_t count, std::int32_t ze
       return subtract(static_cast<const std::uint16_t*>(in), count, zero_point, out);
     case ir::DType::s16:
       return subtract(static_cast<const std::int16_t*>(in), count, zero_point, out);
+    case ir::DType::bf16:
+      return widen(static_cast<const BFloat16*>(in), count, out);
     default:
       fail(ErrorKind::internal, "elements of type ", ir::name(dtype), " have no exact centred float");
   }

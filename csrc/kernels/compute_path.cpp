@@ -5,6 +5,7 @@
 #include <oneapi/dnnl/dnnl.hpp>
 
 #include "base/error.h"
+#include "base/half.h"
 
 namespace vaip::kernels {
 namespace {
@@ -49,15 +50,32 @@ std::optional<std::int64_t> chunk_channels(const LinearWeights& w, const WeightB
   return std::nullopt;
 }
 
-// Why `path` would not be exact, or the chunks with which it is.
+// Why `path` is not for these operands, or the chunks with which it is.
 struct Verdict {
   std::optional<std::int64_t> channels;
   const char* obstacle = "";
 };
 
+bool fit_bf16(const LinearWeights& w) {
+  const auto fits = [](auto v) { return static_cast<double>(BFloat16(static_cast<double>(v))) == v; };
+  return std::all_of(w.integers.begin(), w.integers.end(), fits) && std::all_of(w.real.begin(), w.real.end(), fits);
+}
+
+// All channels at once: where the sum is rounded in between, fewer pieces round less.
+Verdict judge_bf16(ComputePath path, const LinearWeights& w, const CpuTraits& cpu, bool forced) {
+  if (path == ComputePath::int8) return {std::nullopt, "the source is not of integers"};
+  if (w.per_channel() == 0) return {std::nullopt, "there is nothing to accumulate"};
+  if (path == ComputePath::f32) return {w.in_channels, ""};
+  if (!cpu.bf16_dot_product && !forced) return {std::nullopt, "the CPU has no such instructions"};
+  if (!fit_bf16(w)) return {std::nullopt, "the weights are not bfloat16"};
+  return {w.in_channels, ""};
+}
+
 Verdict judge(ComputePath path, const LinearWeights& w, const WeightBounds& bounds, const SourceRange& source,
               const CpuTraits& cpu, bool forced) {
   if (path == ComputePath::f64) return {w.in_channels, ""};
+  if (source.is_bf16()) return judge_bf16(path, w, cpu, forced);
+  if (path == ComputePath::bf16) return {std::nullopt, "the source is not bfloat16"};
   if (!w.are_integers() || !source.is_integer())
     return {std::nullopt, "the operands are not integers of at most 16 bits"};
   if (w.per_channel() == 0) return {std::nullopt, "there is nothing to accumulate"};
@@ -87,7 +105,17 @@ PathChoice in_chunks(ComputePath path, const LinearWeights& w, std::int64_t chan
 }  // namespace
 
 std::string_view name(ComputePath path) {
-  return path == ComputePath::int8 ? "int8" : path == ComputePath::f32 ? "f32" : "f64";
+  switch (path) {
+    case ComputePath::int8:
+      return "int8";
+    case ComputePath::bf16:
+      return "bf16";
+    case ComputePath::f32:
+      return "f32";
+    case ComputePath::f64:
+      break;
+  }
+  return "f64";
 }
 
 CpuTraits host_cpu() {
@@ -97,9 +125,12 @@ CpuTraits host_cpu() {
     case dnnl::cpu_isa::avx:
     case dnnl::cpu_isa::avx2:
     case dnnl::cpu_isa::avx512_core:
-      return {false};
+      return {false, false};
+    case dnnl::cpu_isa::avx2_vnni:
+    case dnnl::cpu_isa::avx512_core_vnni:
+      return {true, false};
     default:
-      return {true};
+      return {true, true};
   }
 }
 
@@ -109,7 +140,7 @@ bool SourceRange::is_integer() const {
 
 PathChoice choose_path(const LinearWeights& weights, const WeightBounds& bounds, const SourceRange& source,
                        const CpuTraits& cpu, ComputePath from) {
-  for (const ComputePath path : {ComputePath::int8, ComputePath::f32}) {
+  for (const ComputePath path : {ComputePath::int8, ComputePath::bf16, ComputePath::f32}) {
     if (path < from) continue;
     const Verdict verdict = judge(path, weights, bounds, source, cpu, false);
     if (verdict.channels) return in_chunks(path, weights, *verdict.channels);

@@ -1,6 +1,6 @@
-// How the integer accumulators of a convolution or matrix product are computed. Every path is exact; they differ in
-// speed and in what they need to be exact. The choice is a pure function of weights, source range and CPU, so tests can
-// make any.
+// How the accumulators of a convolution or matrix product are computed. Those of integers are exact on every path; the
+// paths differ in speed and in what they need to be exact. Those of bfloat16, whose products float holds exactly, are
+// sums in float32. The choice is a pure function of weights, source range and CPU, so tests can make any.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,8 @@ namespace vaip::kernels {
 
 enum class ComputePath : std::uint8_t {  // fastest first
   int8,                                  // oneDNN, u8 x s8 -> s32
-  f32,  // oneDNN on centred operands as floats: exact while no partial sum exceeds 2^24
+  bf16,                                  // oneDNN, bf16 x bf16 -> f32
+  f32,  // oneDNN on operands as floats: centred integers, exact while no partial sum exceeds 2^24; bfloat16
   f64,  // our own loops in double: exact while no partial sum exceeds 2^53; any type, any rank
 };
 std::string_view name(ComputePath path);
@@ -23,6 +24,8 @@ struct CpuTraits {
   // Has an instruction that sums u8 x s8 products into 32 bits (VNNI). Without it oneDNN sums pairs of products in 16
   // bits, which saturate.
   bool int8_dot_product = false;
+  // Has instructions that sum bf16 x bf16 products into floats (AVX512_BF16, AMX). oneDNN has no bf16 path without.
+  bool bf16_dot_product = false;
 };
 CpuTraits host_cpu();
 
@@ -31,6 +34,7 @@ struct SourceRange {
   ir::DType dtype = ir::DType::undefined;
   std::int64_t zero_point = 0;
   bool is_integer() const;  // of at most 16 bits
+  bool is_bf16() const { return dtype == ir::DType::bf16; }
   Range centred() const { return {ir::lowest(dtype) - zero_point, ir::highest(dtype) - zero_point}; }
 };
 
@@ -45,12 +49,12 @@ struct PathChoice {
   std::int64_t chunks = 1;
 };
 
-// The fastest path that is exact for these operands, not faster than `from`; f64 always is.
+// The fastest path that is right for these operands, not faster than `from`; f64 always is.
 // bounds: of the weights; not read where these are real numbers.
 PathChoice choose_path(const LinearWeights& weights, const WeightBounds& bounds, const SourceRange& source,
                        const CpuTraits& cpu, ComputePath from = ComputePath::int8);
 
-// That path; throws Error(invalid_argument) when it would not be exact.
+// That path; throws Error(invalid_argument) when it would not be exact or is not for these operands.
 PathChoice require_path(ComputePath path, const LinearWeights& weights, const WeightBounds& bounds,
                         const SourceRange& source, const CpuTraits& cpu);
 

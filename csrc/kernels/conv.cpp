@@ -1,5 +1,6 @@
 // Convolution layers.
 #include "base/error.h"
+#include "kernels/banded_conv.h"
 #include "kernels/layers.h"
 #include "kernels/linear.h"
 
@@ -24,8 +25,9 @@ std::unique_ptr<Kernel> make_conv(const ir::ConvAttrs& attrs, const LayerOperand
     bias.channel_stride = 1;
   }
   Epilogue epilogue(std::move(scale), std::move(bias), attrs.activation, y);
-  return std::make_unique<LinearKernel>(conv_problem(attrs, x, w, y), std::move(weights), x, std::move(epilogue),
-                                        options);
+  const ConvProblem problem = conv_problem(attrs, x, w, y);
+  if (auto kernel = make_banded_conv(problem, weights, x, epilogue, options)) return kernel;
+  return std::make_unique<LinearKernel>(problem, std::move(weights), x, std::move(epilogue), options);
 }
 
 }  // namespace vaip::kernels

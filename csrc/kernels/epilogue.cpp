@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include "base/error.h"
+#include "kernels/float_block.h"
 #include "kernels/multiversion.h"
 #include "kernels/rounding.h"
 
@@ -37,6 +39,20 @@ VAIP_MULTIVERSION bool attempt(const Acc* __restrict acc, std::int64_t count, co
     out[i] = static_cast<T>(static_cast<std::int32_t>(rounded + zero_point));
   }
   return doubtful != 0;
+}
+
+VAIP_MULTIVERSION void finish_bf16(const float* __restrict acc, std::int64_t count, const float* __restrict scale,
+                                   const float* __restrict bias, float low, float high, BFloat16* __restrict out) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float real = acc[i] * scale[i] + bias[i];
+    const float raised = real < low ? low : real;
+    out[i] = BFloat16(raised > high ? high : raised);
+  }
+}
+
+VAIP_MULTIVERSION void to_floats(const float* __restrict acc, std::int64_t count, const float* __restrict scale,
+                                 const float* __restrict bias, float* __restrict out) {
+  for (std::int64_t i = 0; i < count; ++i) out[i] = acc[i] * scale[i] + bias[i];
 }
 
 template <typename Acc>
@@ -100,6 +116,11 @@ void Epilogue::set_largest_accumulator(std::int64_t largest) {
   prepare();
 }
 
+void Epilogue::set_rounded_accumulators() {
+  in_float_ = quantizer_.dtype == DType::bf16 && !bias_by_element_;
+  prepare();
+}
+
 // Derives what run() uses from the parameters of the channels.
 void Epilogue::prepare() {
   const auto channels = static_cast<std::size_t>(channels_);
@@ -109,7 +130,8 @@ void Epilogue::prepare() {
     row->resize(static_cast<std::size_t>(width_));
     for (std::size_t i = channels; i < row->size(); ++i) (*row)[i] = (*row)[i - channels];
   }
-  if (!only_cuts_ || ir::size_of(quantizer_.dtype) != 1 || bias_by_element_) return;
+  const bool tries_float = only_cuts_ && ir::size_of(quantizer_.dtype) == 1 && !bias_by_element_;
+  if (!tries_float && !in_float_) return;
   float_scale_.clear();
   float_bias_.clear();
   double largest_bias = 0.0;
@@ -123,6 +145,7 @@ void Epilogue::prepare() {
     exact = exact && real_bias_[i] == 0.0 && is_power_of_two(scale_[i]) &&
             static_cast<double>(largest_accumulator_) + std::fabs(integer_bias_[i]) <= kExactInFloat;
   }
+  if (!tries_float) return;
   // Whatever is not cut off anyway is a sum of the bias and at most this.
   const double range = std::max(std::fabs(low_), std::fabs(high_)) + 1.0;
   attempt_ = exact ? FloatAttempt::exact() : FloatAttempt::within(range + 2.0 * largest_bias);
@@ -168,9 +191,22 @@ void Epilogue::load_bias(const void* data, std::int64_t begin, std::int64_t coun
   for (std::int64_t i = 0; i < count; ++i) out[i] *= bias_.beta;
 }
 
+void Epilogue::run_floats(const float* acc, std::int64_t channel, std::int64_t count, std::int64_t at,
+                          void* output) const {
+  const float *scale = float_scale_.data() + channel, *bias = float_bias_.data() + channel;
+  BFloat16* out = static_cast<BFloat16*>(output) + at;
+  if (only_cuts_) return finish_bf16(acc, count, scale, bias, static_cast<float>(low_), static_cast<float>(high_), out);
+  float block[kBlock];
+  to_floats(acc, count, scale, bias, block);
+  apply(activation_, block, count);
+  narrow(block, count, out);
+}
+
 template <typename Acc>
 void Epilogue::run_block(const Acc* acc, std::int64_t channel, std::int64_t count, std::int64_t at,
                          const double* real_bias, void* output) const {
+  if constexpr (std::is_same_v<Acc, float>)
+    if (in_float_) return run_floats(acc, channel, count, at, output);
   const double* integer_bias = integer_bias_.data() + channel;
   const double* scale = scale_.data() + channel;
   const double zero_point = quantizer_.affine.zero_point;

@@ -2,8 +2,8 @@
 //
 //   out = Q(activation((acc + integer_bias[c]) * scale[c] + real_bias[c]))
 //
-// as if in double, rounded once by the output's mode. Activations that only cut off (none, relu, clip) become limits on
-// the result, which is the same because Q is monotone.
+// as if in double, rounded once by the output's mode, or where float32 is enough, in that. Activations that only cut
+// off (none, relu, clip) become limits on the result, which is the same because Q is monotone.
 #pragma once
 
 #include <cstdint>
@@ -34,6 +34,8 @@ class Epilogue {
   void subtract(const std::vector<double>& shares);
   // No accumulator exceeds this. Lets results be computed in float32 without doubt more often.
   void set_largest_accumulator(std::int64_t largest);
+  // Accumulators that are floats are sums rounded to float32: so may be what follows, where the output is bfloat16.
+  void set_rounded_accumulators();
 
   std::int64_t channels() const { return channels_; }
   bool reads_bias() const { return bias_by_element_; }  // at run time
@@ -47,6 +49,7 @@ class Epilogue {
   void fold_bias();
   void prepare();
   void load_bias(const void* data, std::int64_t begin, std::int64_t count, double* out) const;
+  void run_floats(const float* acc, std::int64_t channel, std::int64_t count, std::int64_t at, void* output) const;
   template <typename Acc>
   void run_block(const Acc* acc, std::int64_t channel, std::int64_t count, std::int64_t at, const double* real_bias,
                  void* output) const;
@@ -62,6 +65,7 @@ class Epilogue {
   double low_, high_;
   ir::Activation activation_;
   Quantizer quantizer_;
+  bool in_float_ = false;  // see set_rounded_accumulators()
   // Results of 8 bits: what float32 needs to be tried first.
   FloatAttempt attempt_;
   std::vector<float> float_scale_, float_bias_;

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "kernels/dynamic_quantize.h"
+#include "kernels/float_block.h"
 #include "kernels/layers.h"
 #include "kernels/linear.h"
 #include "kernels/matmul_geometry.h"
@@ -26,16 +27,19 @@ bool has(const LayerOperands& operands, std::size_t input) {
   return input < operands.inputs.size() && operands.inputs[input].present();
 }
 
+bool is_real_type(ir::DType dtype) { return dtype == ir::DType::f32 || dtype == ir::DType::bf16; }
+
 VAIP_MULTIVERSION void centre_run(const std::int32_t* __restrict sums, const std::int32_t* __restrict ones,
                                   std::int64_t count, std::int64_t zero_point, std::int32_t* __restrict out) {
   for (std::int64_t i = 0; i < count; ++i) out[i] = static_cast<std::int32_t>(sums[i] - zero_point * ones[i]);
 }
 
+template <typename Real>
 VAIP_MULTIVERSION void scale_run(const std::int32_t* __restrict sums, const std::int32_t* __restrict ones,
                                  const double* __restrict scale, const double* __restrict bias, std::int64_t count,
-                                 double zero_point, double scale_a, float* __restrict out) {
+                                 double zero_point, double scale_a, Real* __restrict out) {
   for (std::int64_t i = 0; i < count; ++i)
-    out[i] = static_cast<float>((sums[i] - zero_point * ones[i]) * (scale_a * scale[i]) + bias[i]);
+    out[i] = static_cast<Real>((sums[i] - zero_point * ones[i]) * (scale_a * scale[i]) + bias[i]);
 }
 
 class IntegerProduct : public Kernel {
@@ -45,7 +49,7 @@ class IntegerProduct : public Kernel {
   IntegerProduct(const LayerOperands& operands, std::unique_ptr<Kernel> product, std::int64_t channels,
                  std::vector<std::int32_t> ones)
       : a_(operands.inputs[kA]),
-        quantizes_(a_.dtype == ir::DType::f32),
+        quantizes_(is_real_type(a_.dtype)),
         scaled_(quantizes_ || has(operands, kScale)),
         has_zero_point_(!quantizes_ && has(operands, kZeroPoint)),
         channels_(channels),
@@ -64,9 +68,12 @@ class IntegerProduct : public Kernel {
       const std::vector<double> values = real_values(bias);
       for (std::size_t c = 0; c < count; ++c) bias_[c] = values[values.size() == 1 ? 0 : c];
     }
-    if (const Operand& y = operands.outputs[0]; y.dtype != (scaled_ ? ir::DType::f32 : ir::DType::s32))
+    writes_bf16_ = operands.outputs[0].dtype == ir::DType::bf16;
+    if (const Operand& y = operands.outputs[0]; scaled_ ? !is_real_type(y.dtype) : y.dtype != ir::DType::s32)
       fail(ErrorKind::internal, "the output is ", ir::name(y.dtype));
-    at_sums_ = quantizes_ ? aligned(static_cast<std::size_t>(a_.count())) : 0;
+    at_real_ = quantizes_ ? aligned(static_cast<std::size_t>(a_.count())) : 0;
+    at_sums_ = at_real_;
+    if (a_.dtype == ir::DType::bf16) at_sums_ += aligned(static_cast<std::size_t>(a_.count()) * sizeof(float));
     at_product_ = at_sums_ + aligned(static_cast<std::size_t>(rows_ * channels_) * sizeof(std::int32_t));
   }
 
@@ -76,6 +83,11 @@ class IntegerProduct : public Kernel {
     std::int64_t zero_point = 0;
     if (quantizes_) {
       const auto* real = static_cast<const float*>(a);
+      if (a_.dtype == ir::DType::bf16) {
+        auto* widened = reinterpret_cast<float*>(context.scratch + at_real_);
+        widen(static_cast<const BFloat16*>(a), a_.count(), widened);
+        real = widened;
+      }
       const DynamicParameters parameters = dynamic_parameters(real, a_.count());
       auto* stored = reinterpret_cast<std::uint8_t*>(context.scratch);
       quantize_dynamic(real, a_.count(), parameters, stored);
@@ -100,9 +112,14 @@ class IntegerProduct : public Kernel {
       for (std::int64_t row = begin; row < end; ++row) {
         const std::int32_t* ones = ones_.data() + row % rows_of_ones * channels_;
         const std::int64_t at = row * channels_;
-        if (scaled_) {
+        const auto write = [&](auto* out) {
           scale_run(sums + at, ones, scale_.data(), bias_.data(), channels_, static_cast<double>(zero_point), scale_a,
-                    static_cast<float*>(context.outputs[0]) + at);
+                    out + at);
+        };
+        if (scaled_ && writes_bf16_) {
+          write(static_cast<BFloat16*>(context.outputs[0]));
+        } else if (scaled_) {
+          write(static_cast<float*>(context.outputs[0]));
         } else {
           centre_run(sums + at, ones, channels_, zero_point, static_cast<std::int32_t*>(context.outputs[0]) + at);
         }
@@ -118,12 +135,12 @@ class IntegerProduct : public Kernel {
 
  private:
   Operand a_;
-  bool quantizes_, scaled_, has_zero_point_;
+  bool quantizes_, scaled_, has_zero_point_, writes_bf16_ = false;
   std::int64_t channels_, rows_;
   std::unique_ptr<Kernel> product_;
   std::vector<std::int32_t> ones_;
   std::vector<double> scale_, bias_;
-  std::size_t at_sums_ = 0, at_product_ = 0;
+  std::size_t at_real_ = 0, at_sums_ = 0, at_product_ = 0;
 };
 
 // Sums of the centred weights under the taps that lie inside the image, per output pixel.
@@ -156,7 +173,7 @@ std::unique_ptr<Kernel> make_product(const LayerOperands& operands, const ConvPr
   const Operand &a = operands.inputs[kA], &b = operands.inputs[kB];
   if (!weights.are_integers()) fail(ErrorKind::unsupported, "the weight '", b.name, "' is ", ir::name(b.dtype));
   Operand stored = a;  // with the zero point 0
-  if (a.dtype == ir::DType::f32) stored.dtype = ir::DType::u8;
+  if (is_real_type(a.dtype)) stored.dtype = ir::DType::u8;
   stored.quant.reset();
   Operand sums = operands.outputs[0];
   sums.dtype = ir::DType::s32;
@@ -169,7 +186,7 @@ std::unique_ptr<Kernel> make_product(const LayerOperands& operands, const ConvPr
 
 void check_operands(const LayerOperands& operands) {
   const Operand &a = operands.inputs[kA], &b = operands.inputs[kB];
-  if (a.dtype != ir::DType::u8 && a.dtype != ir::DType::s8 && a.dtype != ir::DType::f32)
+  if (a.dtype != ir::DType::u8 && a.dtype != ir::DType::s8 && !is_real_type(a.dtype))
     fail(ErrorKind::unsupported, "the input '", a.name, "' is ", ir::name(a.dtype));
   if (!b.constant) fail(ErrorKind::unsupported, "the weight '", b.name, "' is not a constant");
 }

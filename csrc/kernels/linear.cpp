@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "base/error.h"
-#include "kernels/gemm_f64.h"
+#include "kernels/gemm.h"
 #include "kernels/multiversion.h"
 #include "kernels/parallel.h"
 #include "kernels/real_block.h"
@@ -44,9 +44,8 @@ LinearKernel::LinearKernel(const ConvProblem& problem, LinearWeights weights, co
   choice_ = options.path ? require_path(*options.path, weights, bounds, source, options.cpu)
                          : choose_path(weights, bounds, source, options.cpu);
   while (choice_.path != ComputePath::f64 && !build_chunks(weights, bounds, source, options.cpu)) {
-    if (options.path)
-      fail(ErrorKind::invalid_argument, "oneDNN has no exact implementation for path ", name(choice_.path));
-    const ComputePath next = choice_.path == ComputePath::int8 ? ComputePath::f32 : ComputePath::f64;
+    if (options.path) fail(ErrorKind::invalid_argument, "oneDNN has no implementation for path ", name(choice_.path));
+    const auto next = static_cast<ComputePath>(static_cast<int>(choice_.path) + 1);
     choice_ = choose_path(weights, bounds, source, options.cpu, next);
   }
   if (choice_.path == ComputePath::f64) build_f64(weights);
@@ -70,6 +69,10 @@ bool LinearKernel::build_chunks(LinearWeights& weights, const WeightBounds& boun
       return false;
     }
     chunks_.push_back({first, count, std::move(*conv)});
+  }
+  if (range.is_bf16()) {
+    epilogue_.set_rounded_accumulators();
+    return true;
   }
   epilogue_.set_largest_accumulator(
       bounds.largest_accumulator(choice_.path == ComputePath::int8 ? Range{0, 255} : range.centred()));
@@ -105,14 +108,15 @@ void LinearKernel::order_residuals(const LinearWeights& weights, const std::vect
 
 void LinearKernel::build_f64(const LinearWeights& w) {
   const std::int64_t depth = w.per_channel(), columns = w.out_channels / w.groups;
-  panels_.assign(static_cast<std::size_t>(w.groups * packed_size_f64(depth, columns)), 0.0);
+  panels_.assign(static_cast<std::size_t>(w.groups * packed_size<double>(depth, columns)), 0.0);
   for (std::int64_t oc = 0; oc < w.out_channels; ++oc) {
     const std::int64_t group = oc / columns, column = oc % columns;
-    double* panel = panels_.data() + group * packed_size_f64(depth, columns) + column / kPanelF64 * kPanelF64 * depth;
+    double* panel =
+        panels_.data() + group * packed_size<double>(depth, columns) + column / kPanel<double> * kPanel<double> * depth;
     for (std::int64_t ic = 0; ic < w.in_channels; ++ic)
       for (std::int64_t tap = 0; tap < w.taps; ++tap) {
         const auto from = static_cast<std::size_t>(oc * depth + ic * w.taps + tap);
-        panel[(tap * w.in_channels + ic) * kPanelF64 + column % kPanelF64] =
+        panel[(tap * w.in_channels + ic) * kPanel<double> + column % kPanel<double>] =
             w.are_integers() ? static_cast<double>(w.integers[from]) : w.real[from];
       }
   }
@@ -129,8 +133,8 @@ void LinearKernel::plan_scratch() {
   if (choice_.path == ComputePath::f64) {
     threads_ = omp_get_max_threads();
     const std::int64_t depth = problem_.in_channels / problem_.groups * ir::element_count(problem_.kernel);
-    offsets_.source = reserve(static_cast<std::size_t>(threads_ * kRowsF64 * depth) * sizeof(double));
-    offsets_.total = reserve(static_cast<std::size_t>(threads_ * kRowsF64 * problem_.out_channels) * sizeof(double));
+    offsets_.source = reserve(static_cast<std::size_t>(threads_ * kGemmRows * depth) * sizeof(double));
+    offsets_.total = reserve(static_cast<std::size_t>(threads_ * kGemmRows * problem_.out_channels) * sizeof(double));
   } else {
     offsets_.source = reserve(source_.prepared_bytes(chunks_.front().count));
     offsets_.partial = reserve(outputs * 4);
@@ -224,19 +228,19 @@ void LinearKernel::execute_f64(const ExecutionContext& context) const {
   const std::int64_t columns = problem_.out_channels / problem_.groups;
   const std::int64_t taps = ir::element_count(problem_.kernel), depth = per_group * taps;
   const std::int64_t pixels = problem_.output_pixels();
-  const std::int64_t blocks = (pixels + kRowsF64 - 1) / kRowsF64;
+  const std::int64_t blocks = (pixels + kGemmRows - 1) / kGemmRows;
   const Affine centred = {1.0, x_.affine().zero_point};
   const void* bias = epilogue_.reads_bias() ? context.inputs[2] : nullptr;
   parallel_for(
-      blocks, kRowsF64 * depth * problem_.out_channels,
+      blocks, kGemmRows * depth * problem_.out_channels,
       [&](std::int64_t begin, std::int64_t end, int thread) {
-        double* rows = reinterpret_cast<double*>(context.scratch + offsets_.source) + thread * kRowsF64 * depth;
+        double* rows = reinterpret_cast<double*>(context.scratch + offsets_.source) + thread * kGemmRows * depth;
         double* sums =
-            reinterpret_cast<double*>(context.scratch + offsets_.total) + thread * kRowsF64 * problem_.out_channels;
+            reinterpret_cast<double*>(context.scratch + offsets_.total) + thread * kGemmRows * problem_.out_channels;
         for (std::int64_t block = begin; block < end; ++block) {
-          const std::int64_t first = block * kRowsF64, count = std::min(kRowsF64, pixels - first);
+          const std::int64_t first = block * kGemmRows, count = std::min(kGemmRows, pixels - first);
           for (std::int64_t group = 0; group < problem_.groups; ++group) {
-            for (std::int64_t r = 0; r < kRowsF64; ++r) {
+            for (std::int64_t r = 0; r < kGemmRows; ++r) {
               double* row = rows + r * depth;
               const WindowCursor window(problem_, first + std::min(r, count - 1));
               for (std::int64_t tap = 0; tap < taps; ++tap, row += per_group) {
@@ -248,8 +252,8 @@ void LinearKernel::execute_f64(const ExecutionContext& context) const {
                             centred, row);
               }
             }
-            multiply_rows_f64(rows, depth, panels_.data() + group * packed_size_f64(depth, columns), depth, columns,
-                              sums + group * columns, problem_.out_channels);
+            multiply_rows(rows, depth, kGemmRows, panels_.data() + group * packed_size<double>(depth, columns), depth,
+                          columns, sums + group * columns, problem_.out_channels);
           }
           epilogue_.run(sums, first * problem_.out_channels, (first + count) * problem_.out_channels, bias,
                         context.outputs[0]);

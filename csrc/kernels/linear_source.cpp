@@ -24,6 +24,7 @@ LinearSource::LinearSource(const ConvProblem& problem, const Operand& x, Compute
     : problem_(problem),
       dtype_(x.dtype),
       int8_(path == ComputePath::int8),
+      stored_as_read_(path == ComputePath::bf16 || (int8_ && x.dtype == ir::DType::u8)),
       stored_zero_(x.quant ? x.quant->zero_point[0] : 0),
       in_bytes_(static_cast<std::int64_t>(ir::size_of(x.dtype))),
       out_bytes_(int8_ ? 1 : static_cast<std::int64_t>(sizeof(float))) {
@@ -44,7 +45,7 @@ ConvProblem LinearSource::remaining(std::int64_t count) const {
 
 std::size_t LinearSource::prepared_bytes(std::int64_t count) const {
   const bool whole = count * problem_.groups == problem_.in_channels;
-  if (int8_ && whole && !padded_ && dtype_ == ir::DType::u8) return 0;
+  if (whole && !padded_ && stored_as_read_) return 0;
   const ConvProblem left = remaining(count);
   return static_cast<std::size_t>(left.input_pixels() * left.in_channels * out_bytes_);
 }

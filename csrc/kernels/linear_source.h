@@ -1,4 +1,4 @@
-// The source of an integer convolution as oneDNN is given it: a range of input channels of every group, in the type of
+// The source of a convolution as oneDNN is given it: a range of input channels of every group, in the type of
 // the path, with the padding written out where it is not zero.
 #pragma once
 
@@ -9,8 +9,8 @@
 
 namespace vaip::kernels {
 
-// int8 path: u8, zero point included; s8 moves up by 128 together with its zero point. f32 path: floats, zero point
-// subtracted.
+// int8 path: u8, zero point included; s8 moves up by 128 together with its zero point. bf16 path:
+// the tensor itself. f32 path: floats, zero point subtracted.
 class LinearSource {
  public:
   LinearSource() = default;
@@ -19,7 +19,7 @@ class LinearSource {
   // The convolution that is left to do on `count` channels of every group: padding that holds a zero point is part of
   // the source, since oneDNN's own way with it costs a third of its speed.
   ConvProblem remaining(std::int64_t count) const;
-  // Of the prepared elements; on the f32 path 0.
+  // Of the prepared elements; 0 but on the int8 path.
   std::int64_t zero_point() const { return zero_point_; }
 
   // 0: the tensor itself will do.
@@ -34,6 +34,7 @@ class LinearSource {
   ConvProblem problem_;
   ir::DType dtype_ = ir::DType::undefined;
   bool int8_ = false;
+  bool stored_as_read_ = false;
   bool padded_ = false;           // the padding is written out
   std::int32_t stored_zero_ = 0;  // the tensor's zero point
   std::int64_t zero_point_ = 0;

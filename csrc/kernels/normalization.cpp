@@ -14,6 +14,7 @@
 #include "kernels/layers.h"
 #include "kernels/loop_nest.h"
 #include "kernels/multiversion.h"
+#include "kernels/normalization.h"
 #include "kernels/real_block.h"
 
 namespace vaip::kernels {
@@ -70,19 +71,6 @@ VAIP_MULTIVERSION void normalise(double* __restrict x, std::int64_t count, const
   }
 }
 
-// Constants of one element each, and how they repeat over the tensor.
-struct Parameter {
-  std::vector<double> values;
-  ir::Shape strides;  // per dimension of the tensor
-};
-
-Parameter uniform(double value, std::size_t rank) { return {{value}, ir::Shape(rank, 0)}; }
-
-std::vector<double> constant_values(const Operand& operand) {
-  if (!operand.constant) fail(ErrorKind::unsupported, "the parameter '", operand.name, "' is not a constant");
-  return real_values(operand);
-}
-
 // Which elements are measured together.
 struct Sets {
   std::vector<bool> measured;         // dimensions along which a set extends
@@ -109,29 +97,6 @@ Sets sets_of(const ir::NormalizationAttrs& attrs, const Operand& x) {
   for (std::size_t d = 2; d < rank; ++d) sets.measured[d] = true;
   if (attrs.op == Op::group) sets.channels_per_set = x.shape[1] / attrs.groups;
   return sets;
-}
-
-Parameter read_parameter(const ir::NormalizationAttrs& attrs, const Operand& x, const Operand& operand) {
-  const auto rank = static_cast<std::size_t>(x.rank());
-  Parameter parameter{constant_values(operand), ir::Shape(rank, 0)};
-  if (attrs.op == Op::layer || attrs.op == Op::rms) {
-    const ir::Shape own = ir::row_major_strides(operand.shape);
-    const std::size_t lead = rank - operand.shape.size();
-    for (std::size_t d = 0; d < own.size(); ++d)
-      if (operand.shape[d] != 1) parameter.strides[lead + d] = own[d];
-    return parameter;
-  }
-  const auto channels = static_cast<std::size_t>(x.shape[1]);
-  if (parameter.values.size() != channels) {  // one per group
-    if (attrs.op != Op::group || parameter.values.size() != static_cast<std::size_t>(attrs.groups))
-      fail(ErrorKind::invalid_model, "the parameter '", operand.name, "' has ", parameter.values.size(),
-           " elements for ", channels, " channels");
-    std::vector<double> repeated(channels);
-    for (std::size_t c = 0; c < channels; ++c) repeated[c] = parameter.values[c / (channels / parameter.values.size())];
-    parameter.values = std::move(repeated);
-  }
-  parameter.strides[1] = 1;
-  return parameter;
 }
 
 class NormalizationKernel : public Kernel {
@@ -324,7 +289,7 @@ class NormalizationKernel : public Kernel {
   LoopNest measured_{{}, {}};               // over a cell's elements; operand x
   std::vector<std::int64_t> cell_offsets_;  // in x, for real numbers
   LoopNest elements_{{}, {}};               // operands y, x, cells, scale, bias
-  Parameter scale_, bias_;
+  NormalizationParameter scale_, bias_;
   std::vector<double> fixed_;  // the cells of `batch`
 };
 
@@ -367,14 +332,11 @@ NormalizationKernel::NormalizationKernel(const ir::NormalizationAttrs& attrs, co
   measured_ = LoopNest(measured_dims, {measured_x});
   set_size_ = measured_.element_count() * per_set_;
 
-  const auto parameter = [&](std::size_t input, double otherwise) {
-    const bool given = operands.inputs.size() > input && operands.inputs[input].present();
-    return given ? read_parameter(attrs, x, operands.inputs[input]) : uniform(otherwise, rank);
-  };
-  scale_ = parameter(1, 1.0);
-  bias_ = parameter(2, 0.0);
+  scale_ = normalization_parameter(attrs, operands, 1, 1.0);
+  bias_ = normalization_parameter(attrs, operands, 2, 0.0);
   if (attrs.op == Op::batch) {
-    const std::vector<double> mean = parameter(3, 0.0).values, variance = parameter(4, 1.0).values;
+    const std::vector<double> mean = normalization_parameter(attrs, operands, 3, 0.0).values,
+                              variance = normalization_parameter(attrs, operands, 4, 1.0).values;
     fixed_.assign(mean.size(), 1.0);
     fixed_.insert(fixed_.end(), mean.begin(), mean.end());
     for (const double v : variance) fixed_.push_back(std::sqrt(v + attrs.epsilon));
@@ -392,6 +354,7 @@ NormalizationKernel::NormalizationKernel(const ir::NormalizationAttrs& attrs, co
 }  // namespace
 
 std::unique_ptr<Kernel> make_normalization(const ir::NormalizationAttrs& attrs, const LayerOperands& operands) {
+  if (auto kernel = make_float_normalization(attrs, operands)) return kernel;
   return std::make_unique<NormalizationKernel>(attrs, operands);
 }
 

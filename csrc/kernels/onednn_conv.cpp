@@ -25,19 +25,23 @@ bool pairs_are_adjacent_channels(const memory::desc& packed, const ConvProblem& 
   return !blocks.empty() && blocks.back() == 4 && dims.back() == (grouped ? 2 : 1);
 }
 
-template <typename T>
-VAIP_MULTIVERSION void convert(const std::int16_t* __restrict in, std::int64_t count, T* __restrict out) {
+template <typename From, typename T>
+VAIP_MULTIVERSION void convert(const From* __restrict in, std::int64_t count, T* __restrict out) {
   for (std::int64_t i = 0; i < count; ++i) out[i] = static_cast<T>(in[i]);
 }
 
 // The chunk's weights as oneDNN's plain [g][oc][ic][kernel...].
-template <typename T>
-void gather(const LinearWeights& weights, std::int64_t first, std::int64_t count, void* plain) {
-  auto* out = static_cast<T*>(plain);
-  if (count == weights.in_channels)
-    return convert(weights.integers.data(), weights.out_channels * weights.per_channel(), out);
+template <typename From, typename T>
+void gather(const From* values, const LinearWeights& weights, std::int64_t first, std::int64_t count, T* out) {
+  if (count == weights.in_channels) return convert(values, weights.out_channels * weights.per_channel(), out);
   for (std::int64_t oc = 0; oc < weights.out_channels; ++oc, out += count * weights.taps)
-    convert(weights.integers.data() + oc * weights.per_channel() + first * weights.taps, count * weights.taps, out);
+    convert(values + oc * weights.per_channel() + first * weights.taps, count * weights.taps, out);
+}
+
+memory::data_type source_type(ComputePath path) {
+  return path == ComputePath::int8   ? memory::data_type::u8
+         : path == ComputePath::bf16 ? memory::data_type::bf16
+                                     : memory::data_type::f32;
 }
 
 memory::dims with_prefix(memory::dims prefix, const ir::Shape& spatial) {
@@ -52,14 +56,13 @@ std::optional<OneDnnConv> OneDnnConv::create(const ConvProblem& p, ComputePath p
   if (p.spatial_rank() < 1 || p.spatial_rank() > 3) return std::nullopt;
   const bool int8 = path == ComputePath::int8;
   const memory::format_tag tag = channels_last_tag(p.spatial_rank());
-  const memory::desc source(with_prefix({p.batch, p.in_channels}, p.input),
-                            int8 ? memory::data_type::u8 : memory::data_type::f32, tag);
+  const memory::desc source(with_prefix({p.batch, p.in_channels}, p.input), source_type(path), tag);
   const memory::desc destination(with_prefix({p.batch, p.out_channels}, p.output),
                                  int8 ? memory::data_type::s32 : memory::data_type::f32, tag);
   const memory::dims weight_dims = with_prefix(
       p.groups == 1 ? memory::dims{p.out_channels, count} : memory::dims{p.groups, p.out_channels / p.groups, count},
       p.kernel);
-  const memory::data_type weight_type = int8 ? memory::data_type::s8 : memory::data_type::f32;
+  const memory::data_type weight_type = int8 ? memory::data_type::s8 : source_type(path);
   ir::Shape dilates = p.dilations;
   for (std::int64_t& d : dilates) --d;  // oneDNN counts the gaps
 
@@ -76,11 +79,17 @@ std::optional<OneDnnConv> OneDnnConv::create(const ConvProblem& p, ComputePath p
       (implementation.find("jit") != 0 || !pairs_are_adjacent_channels(packed_desc, p)))
     return std::nullopt;
 
-  memory plain(memory::desc(weight_dims, weight_type, ir::row_major_strides(weight_dims)), onednn_engine());
+  // bfloat16 is written as float: oneDNN narrows while it packs.
+  memory plain(memory::desc(weight_dims, int8 ? memory::data_type::s8 : memory::data_type::f32,
+                            ir::row_major_strides(weight_dims)),
+               onednn_engine());
+  void* const to = plain.get_data_handle();
   if (int8)
-    gather<std::int8_t>(weights, first, count, plain.get_data_handle());
+    gather(weights.integers.data(), weights, first, count, static_cast<std::int8_t*>(to));
+  else if (weights.are_integers())
+    gather(weights.integers.data(), weights, first, count, static_cast<float*>(to));
   else
-    gather<float>(weights, first, count, plain.get_data_handle());
+    gather(weights.real.data(), weights, first, count, static_cast<float*>(to));
   memory packed(packed_desc, onednn_engine());
   dnnl::stream stream(onednn_engine());
   dnnl::reorder(plain, packed).execute(stream, plain, packed);

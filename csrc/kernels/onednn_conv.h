@@ -1,4 +1,4 @@
-// A convolution of integers on oneDNN, in a way that is exact for the operands at hand.
+// A convolution on oneDNN: of integers in a way that is exact for the operands at hand, or of bfloat16.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,8 @@
 
 namespace vaip::kernels {
 
-// Source: int8 path u8, f32 path floats. Destination: int8 path s32, f32 path floats; the exact sums of products.
+// Source: int8 path u8, bf16 path bfloat16, f32 path floats. Destination: int8 path s32, else floats; the sums of
+// products.
 class OneDnnConv {
  public:
   // One chunk: input channels [first, first + count) of every group. problem.in_channels counts those of the chunk

@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "base/error.h"
+#include "base/half.h"
 #include "kernels/conv_problem.h"
 #include "kernels/layers.h"
 #include "kernels/move.h"
@@ -82,9 +83,16 @@ class PoolKernel : public Kernel {
   }
 
  private:
+  static T lowest() {
+    if constexpr (is_half<T>)
+      return T(-std::numeric_limits<float>::infinity());
+    else
+      return std::numeric_limits<T>::lowest();
+  }
+
   void take_maximum(const T* x, const WindowCursor& window, std::int64_t count, std::int64_t out, void* y) const {
     T best[kBlock];
-    std::fill_n(best, count, std::numeric_limits<T>::lowest());
+    std::fill_n(best, count, lowest());
     for (std::int64_t tap = 0; tap < taps_; ++tap) {
       const std::int64_t input = window.input_pixel(tap);
       if (input >= 0) maximum(x + input * problem_.in_channels, count, best);
@@ -166,6 +174,10 @@ std::unique_ptr<Kernel> make_pool(const ir::PoolAttrs& attrs, const LayerOperand
       return std::make_unique<PoolKernel<float>>(attrs, x, y);
     case DType::f64:
       return std::make_unique<PoolKernel<double>>(attrs, x, y);
+    case DType::bf16:
+      return std::make_unique<PoolKernel<BFloat16>>(attrs, x, y);
+    case DType::f16:
+      return std::make_unique<PoolKernel<Float16>>(attrs, x, y);
     default:
       fail(ErrorKind::unsupported, "pooling of ", ir::name(x.dtype));
   }

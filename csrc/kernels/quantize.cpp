@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/half.h"
 #include "kernels/layers.h"
 #include "kernels/loop_nest.h"
 #include "kernels/multiversion.h"
@@ -15,20 +16,20 @@ using ir::DType;
 
 // x / scale rounded; NaN and anything below become the lowest value, anything above the highest. The clamp
 // comes first: that keeps infinities out of the conversion and changes no result, since the limits are integers.
-template <typename T, typename Round>
-VAIP_MULTIVERSION void quantize_run(const float* __restrict in, std::int64_t count, float scale, float low, float high,
+template <typename Real, typename T, typename Round>
+VAIP_MULTIVERSION void quantize_run(const Real* __restrict in, std::int64_t count, float scale, float low, float high,
                                     std::int32_t zero_point, Round round, T* __restrict out) {
   for (std::int64_t i = 0; i < count; ++i) {
-    const double steps = clamp(in[i] / scale, low, high);
+    const double steps = clamp(static_cast<float>(in[i]) / scale, low, high);
     out[i] = static_cast<T>(static_cast<std::int32_t>(round(steps)) + zero_point);
   }
 }
 
-template <typename T>
+template <typename T, typename Real>
 VAIP_MULTIVERSION void dequantize_run(const T* __restrict in, std::int64_t count, float scale, std::int32_t zero_point,
-                                      float* __restrict out) {
+                                      Real* __restrict out) {
   for (std::int64_t i = 0; i < count; ++i)
-    out[i] = static_cast<float>(static_cast<std::int32_t>(in[i]) - zero_point) * scale;
+    out[i] = static_cast<Real>(static_cast<float>(static_cast<std::int32_t>(in[i]) - zero_point) * scale);
 }
 
 template <typename Call>
@@ -50,11 +51,20 @@ void with_integer_type(const Operand& operand, const Call& call) {
   }
 }
 
+template <typename Call>
+void with_float_type(DType dtype, const Call& call) {
+  if (dtype == DType::bf16) return call(BFloat16{});
+  call(float{});
+}
+
+bool is_converted(const Operand& real) { return real.dtype == DType::f32 || real.dtype == DType::bf16; }
+
 // Both ways: runs along which the parameters do not change, whatever the operands' layouts.
 class AffineKernel : public Kernel {
  public:
   AffineKernel(const Operand& from, const Operand& to, bool quantizes)
       : quantized_(quantizes ? to : from),
+        real_((quantizes ? from : to).dtype),
         quantizes_(quantizes),
         quant_(quantized_.quant.value_or(ir::QuantParams{{1.0F}, {0}, 0})),
         // A third, imaginary operand moves along the quantization axis: its offset is the entry of the parameters.
@@ -88,21 +98,23 @@ class AffineKernel : public Kernel {
     const std::int32_t zero_point = quant_.zero_point[static_cast<std::size_t>(entry)];
     with_integer_type(quantized_, [&](auto element) {
       using T = decltype(element);
-      if (quantizes_) {
+      with_float_type(real_, [&](auto real) {
+        using Real = decltype(real);
+        if (!quantizes_)
+          return dequantize_run(static_cast<const T*>(context.inputs[0]) + from, count, scale, zero_point,
+                                static_cast<Real*>(context.outputs[0]) + to);
         const auto low = static_cast<float>(ir::lowest(quantized_.dtype) - zero_point);
         const auto high = static_cast<float>(ir::highest(quantized_.dtype) - zero_point);
         with_rounder(quantized_.last_step.rounding, [&](auto round) {
-          quantize_run(static_cast<const float*>(context.inputs[0]) + from, count, scale, low, high, zero_point, round,
+          quantize_run(static_cast<const Real*>(context.inputs[0]) + from, count, scale, low, high, zero_point, round,
                        static_cast<T*>(context.outputs[0]) + to);
         });
-      } else {
-        dequantize_run(static_cast<const T*>(context.inputs[0]) + from, count, scale, zero_point,
-                       static_cast<float*>(context.outputs[0]) + to);
-      }
+      });
     });
   }
 
   Operand quantized_;
+  DType real_;  // of the other side
   bool quantizes_;
   ir::QuantParams quant_;
   LoopNest nest_;
@@ -113,14 +125,14 @@ class AffineKernel : public Kernel {
 
 std::unique_ptr<Kernel> make_quantize(const LayerOperands& operands) {
   const Operand &x = operands.inputs[0], &y = operands.outputs[0];
-  if (x.dtype != DType::f32) return make_unary({}, operands);
+  if (!is_converted(x)) return make_unary({}, operands);
   if (y.dtype == DType::s32) fail(ErrorKind::unsupported, "QuantizeLinear to int32");
   return std::make_unique<AffineKernel>(x, y, true);
 }
 
 std::unique_ptr<Kernel> make_dequantize(const LayerOperands& operands) {
   const Operand &x = operands.inputs[0], &y = operands.outputs[0];
-  if (y.dtype != DType::f32) return make_unary({}, operands);
+  if (!is_converted(y)) return make_unary({}, operands);
   return std::make_unique<AffineKernel>(x, y, false);
 }
 

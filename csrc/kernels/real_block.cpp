@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/half.h"
 #include "kernels/multiversion.h"
 #include "kernels/rounding.h"
 
@@ -77,8 +78,14 @@ void store(const Quantizer& q, const double* in, void* data, std::int64_t offset
 }
 
 template <typename T>
+VAIP_MULTIVERSION void store_dense(const double* __restrict in, std::int64_t count, T* __restrict out) {
+  for (std::int64_t i = 0; i < count; ++i) out[i] = static_cast<T>(in[i]);
+}
+
+template <typename T>
 void store_float(const double* in, void* data, std::int64_t offset, std::int64_t stride, std::int64_t count) {
   T* out = static_cast<T*>(data) + offset;
+  if (stride == 1) return store_dense(in, count, out);
   for (std::int64_t i = 0; i < count; ++i) out[i * stride] = static_cast<T>(in[i]);
 }
 
@@ -107,6 +114,8 @@ VAIP_MULTIVERSION void apply_hard_sigmoid(double* x, std::int64_t count, double 
 bool is_computable(DType dtype) {
   switch (dtype) {
     case DType::f32:
+    case DType::f16:
+    case DType::bf16:
     case DType::f64:
     case DType::u8:
     case DType::s8:
@@ -160,6 +169,10 @@ void load_real(DType dtype, const void* data, std::int64_t offset, std::int64_t 
       return load<float>(data, offset, stride, count, affine, out);
     case DType::f64:
       return load<double>(data, offset, stride, count, affine, out);
+    case DType::bf16:
+      return load<BFloat16>(data, offset, stride, count, affine, out);
+    case DType::f16:
+      return load<Float16>(data, offset, stride, count, affine, out);
     case DType::u8:
     case DType::boolean:
       return load<std::uint8_t>(data, offset, stride, count, affine, out);
@@ -189,6 +202,10 @@ void store_real(const Quantizer& q, const double* in, void* data, std::int64_t o
       return store_float<float>(in, data, offset, stride, count);
     case DType::f64:
       return store_float<double>(in, data, offset, stride, count);
+    case DType::bf16:
+      return store_float<BFloat16>(in, data, offset, stride, count);
+    case DType::f16:
+      return store_float<Float16>(in, data, offset, stride, count);
     case DType::u8:
     case DType::boolean:
       return store<std::uint8_t>(q, in, data, offset, stride, count);

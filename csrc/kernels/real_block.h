@@ -19,7 +19,9 @@ struct Quantizer {
   double lowest = 0.0, highest = 0.0;  // of the type, relative to the zero point
   Rounding rounding = Rounding::conv_even;
 
-  bool to_float() const { return dtype == ir::DType::f32 || dtype == ir::DType::f64; }
+  bool to_float() const {
+    return dtype == ir::DType::f32 || dtype == ir::DType::f64 || dtype == ir::DType::bf16 || dtype == ir::DType::f16;
+  }
 };
 Quantizer make_quantizer(const Operand& output);
 

@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "base/error.h"
+#include "base/half.h"
 #include "kernels/layers.h"
 #include "kernels/loop_nest.h"
 #include "kernels/multiversion.h"
@@ -28,11 +29,17 @@ VAIP_MULTIVERSION void add_row(const T* __restrict in, std::int64_t n, SumOf<T>*
 }
 template <typename T>
 VAIP_MULTIVERSION void max_row(const T* __restrict in, std::int64_t n, SumOf<T>* __restrict best) {
-  for (std::int64_t i = 0; i < n; ++i) best[i] = in[i] > best[i] ? in[i] : best[i];
+  for (std::int64_t i = 0; i < n; ++i) {
+    const auto value = static_cast<SumOf<T>>(in[i]);
+    best[i] = value > best[i] ? value : best[i];
+  }
 }
 template <typename T>
 VAIP_MULTIVERSION void min_row(const T* __restrict in, std::int64_t n, SumOf<T>* __restrict best) {
-  for (std::int64_t i = 0; i < n; ++i) best[i] = in[i] < best[i] ? in[i] : best[i];
+  for (std::int64_t i = 0; i < n; ++i) {
+    const auto value = static_cast<SumOf<T>>(in[i]);
+    best[i] = value < best[i] ? value : best[i];
+  }
 }
 
 std::vector<bool> reduced_axes(const ir::ReduceAttrs& attrs, int rank) {
@@ -190,6 +197,10 @@ std::unique_ptr<Kernel> make_reduce(const ir::ReduceAttrs& attrs, const LayerOpe
       return std::make_unique<ReduceKernel<float>>(attrs, space, x, y);
     case DType::f64:
       return std::make_unique<ReduceKernel<double>>(attrs, space, x, y);
+    case DType::bf16:
+      return std::make_unique<ReduceKernel<BFloat16>>(attrs, space, x, y);
+    case DType::f16:
+      return std::make_unique<ReduceKernel<Float16>>(attrs, space, x, y);
     default:
       fail(ErrorKind::unsupported, "a reduction of ", ir::name(x.dtype));
   }

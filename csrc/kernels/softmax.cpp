@@ -3,9 +3,11 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "kernels/float_block.h"
 #include "kernels/layers.h"
 #include "kernels/loop_nest.h"
 #include "kernels/real_block.h"
+#include "kernels/softmax.h"
 
 namespace vaip::kernels {
 namespace {
@@ -98,8 +100,10 @@ std::unique_ptr<Kernel> make_softmax(const ir::SoftmaxAttrs& attrs, const LayerO
     y_strides[within].push_back(y.strides[d]);
     x_strides[within].push_back(x.strides[d]);
   }
-  return std::make_unique<SoftmaxKernel>(attrs.log, LoopNest(dims[0], {y_strides[0], x_strides[0]}),
-                                         LoopNest(dims[1], {y_strides[1], x_strides[1]}), x, y);
+  const SoftmaxRows rows = {LoopNest(dims[0], {y_strides[0], x_strides[0]}),
+                            LoopNest(dims[1], {y_strides[1], x_strides[1]})};
+  if (float_is_enough(operands)) return make_float_softmax(attrs.log, rows, x, y);
+  return std::make_unique<SoftmaxKernel>(attrs.log, rows.rows, rows.row, x, y);
 }
 
 }  // namespace vaip::kernels

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "base/error.h"
+#include "base/half.h"
 #include "ir/dtype.h"
 
 namespace vaip::kernels {
@@ -17,6 +18,10 @@ void with_stored_type(ir::DType dtype, const Call& call) {
       return call(float{});
     case ir::DType::f64:
       return call(double{});
+    case ir::DType::bf16:
+      return call(BFloat16{});
+    case ir::DType::f16:
+      return call(Float16{});
     case ir::DType::u8:
     case ir::DType::boolean:
       return call(std::uint8_t{});

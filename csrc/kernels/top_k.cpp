@@ -2,7 +2,6 @@
 #include <omp.h>
 
 #include <numeric>
-#include <type_traits>
 
 #include "kernels/axis_lines.h"
 #include "kernels/layers.h"
@@ -21,7 +20,7 @@ struct Before {
 
   bool operator()(std::int64_t a, std::int64_t b) const {
     const T x = line[a * stride], y = line[b * stride];
-    if constexpr (std::is_floating_point_v<T>) {
+    if constexpr (is_real<T>) {
       if (x != x || y != y) return (x != x) == (y != y) ? a < b : y != y;
     }
     if (x == y) return a < b;

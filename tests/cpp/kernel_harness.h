@@ -2,6 +2,7 @@
 // Nothing here uses the code under test but to run it: orders, roundings and quantization are written out once more.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -101,6 +102,36 @@ inline Tensor describe(DType dtype, const Shape& shape, float scale, int zero_po
   return t;
 }
 
+// The number of bfloat16 nearest to x, half to even, and the step between its neighbours.
+inline double bf16_step(double x) {
+  int exponent = 0;
+  std::frexp(x, &exponent);
+  return std::ldexp(1.0, std::max(exponent - 8, -133));
+}
+inline double nearest_bf16(double x) {
+  if (!std::isfinite(x)) return x;
+  const double step = bf16_step(x), rounded = std::nearbyint(x / step) * step;
+  return std::fabs(rounded) < 0x1p128 ? rounded : std::copysign(std::numeric_limits<double>::infinity(), x);
+}
+
+// One as it is stored: the upper half of the float that it is.
+struct StoredBf16 {
+  std::uint16_t bits;
+  StoredBf16() = default;
+  explicit StoredBf16(double x) {
+    const float value = static_cast<float>(nearest_bf16(x));
+    std::uint32_t whole = 0;
+    std::memcpy(&whole, &value, sizeof whole);
+    bits = static_cast<std::uint16_t>(whole >> 16);
+  }
+  explicit operator double() const {
+    const std::uint32_t whole = static_cast<std::uint32_t>(bits) << 16;
+    float value = 0;
+    std::memcpy(&value, &whole, sizeof value);
+    return static_cast<double>(value);
+  }
+};
+
 using Random = std::mt19937;
 
 // Integers over the type's whole range with its ends over-represented; floats around zero.
@@ -109,6 +140,10 @@ inline void randomise(Tensor& t, Random& random) {
   for (double& v : t.stored) {
     if (t.value.dtype == DType::f32) {
       v = static_cast<double>(std::normal_distribution<float>(0.0F, 2.0F)(random));
+      continue;
+    }
+    if (t.value.dtype == DType::bf16) {
+      v = nearest_bf16(std::normal_distribution<double>(0.0, 2.0)(random));
       continue;
     }
     const double low = t.value.dtype == DType::s32 ? -100000 : type_lowest(t.value.dtype);
@@ -126,9 +161,36 @@ Tensor random_tensor(Random& random, Args&&... args) {
   return t;
 }
 
+// float16, by its definition.
+struct StoredF16 {
+  std::uint16_t bits;
+  StoredF16() = default;
+  explicit StoredF16(double x) {
+    int exponent = 0;
+    std::frexp(x, &exponent);
+    const int lowest = x == 0.0 ? -24 : std::max(exponent - 11, -24);  // the exponent of the last bit
+    const double steps = std::nearbyint(std::ldexp(std::fabs(x), -lowest));
+    const bool finite = std::ldexp(steps, lowest) < 65536.0;
+    // Numbers in order are their bits in order: 1024 steps to a binade.
+    const double magnitude = !finite ? 31.0 * 1024.0 : steps + 1024.0 * (lowest + 24);
+    bits = static_cast<std::uint16_t>(static_cast<unsigned>(magnitude) | (std::signbit(x) ? 0x8000U : 0U));
+  }
+  explicit operator double() const {
+    const int exponent = (bits >> 10) & 31, fraction = bits & 1023;
+    const double magnitude = exponent == 0    ? std::ldexp(fraction, -24)
+                             : exponent == 31 ? (fraction != 0 ? std::nan("") : HUGE_VAL)
+                                              : std::ldexp(1024 + fraction, exponent - 25);
+    return (bits & 0x8000U) != 0 ? -magnitude : magnitude;
+  }
+};
+
 template <typename Call>
 void with_type(DType dtype, const Call& call) {
   switch (dtype) {
+    case DType::bf16:
+      return call(StoredBf16{});
+    case DType::f16:
+      return call(StoredF16{});
     case DType::u8:
       return call(std::uint8_t{});
     case DType::s8:
