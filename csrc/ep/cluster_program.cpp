@@ -64,15 +64,19 @@ std::shared_ptr<const ClusterProgram> ProgramCache::find_or_compile(Span<const s
   entry->last_use = ++uses_;
   const std::shared_ptr<const ClusterProgram> program = entry->program;
   const std::unique_lock lock(mutex_);
-  if (entries_.size() < kCapacity) {
-    entries_.push_back(std::move(entry));
-  } else {
-    auto oldest = std::min_element(entries_.begin(), entries_.end(), [](const auto& a, const auto& b) {
+  entries_.push_back(std::move(entry));
+  while (overfull()) {
+    entries_.erase(std::min_element(entries_.begin(), entries_.end(), [](const auto& a, const auto& b) {
       return a->last_use.load(std::memory_order_relaxed) < b->last_use.load(std::memory_order_relaxed);
-    });
-    *oldest = std::move(entry);
+    }));
   }
   return program;
+}
+
+bool ProgramCache::overfull() const {
+  std::size_t bytes = 0;
+  for (const auto& entry : entries_) bytes += entry->program->bytes();
+  return entries_.size() > kCapacity || (entries_.size() > 1 && bytes > kCapacityBytes);
 }
 
 }  // namespace vaip::ep

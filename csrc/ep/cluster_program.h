@@ -33,6 +33,8 @@ struct ClusterProgram {
   sim::Timing timing;                                  // no cycles where no output has an element
   std::optional<runtime::Executor> executor;           // absent in that case: there is nothing to compute
   double compile_ms = 0;
+
+  std::size_t bytes() const { return executor ? executor->packed_weight_bytes() + executor->arena_bytes() : 0; }
 };
 
 // What a program is made for. contents: of the inputs that ir::content_inputs() names.
@@ -47,11 +49,12 @@ std::shared_ptr<const ClusterProgram> compile_cluster(const ir::Graph& graph, co
                                                       const Target& target);
 
 // Programs by input shapes, and by the elements of inputs that shapes are computed from. Any number of threads may look
-// up at once; a shape that is new is compiled by one of them while those that need another shape go on. Beyond
-// kCapacity the program that has not been used for longest goes.
+// up at once; what is new is compiled by one of them while those that need another program go on. Beyond kCapacity
+// programs, or kCapacityBytes of weights that each has packed for its own shapes, those that have not been used for
+// longest go.
 class ProgramCache {
  public:
-  static constexpr std::size_t kCapacity = 64;
+  static constexpr std::size_t kCapacity = 64, kCapacityBytes = std::size_t{1} << 30;
   using Compile = std::function<std::shared_ptr<const ClusterProgram>(Span<const std::int64_t> key)>;
 
   // key: the inputs' dimensions, one after the other, each behind its rank; then, where shapes are computed from an
@@ -65,6 +68,7 @@ class ProgramCache {
     std::atomic<std::uint64_t> last_use{0};
   };
   std::shared_ptr<const ClusterProgram> find(Span<const std::int64_t> key) const;
+  bool overfull() const;
 
   mutable std::shared_mutex mutex_;  // of entries_
   std::mutex compile_mutex_;
