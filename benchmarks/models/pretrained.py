@@ -112,9 +112,7 @@ def module(name: str, checkpoint: Path | None = None, seed: int = 0) -> torch.nn
     return Exported().eval()
 
 
-def export(
-    name: str, path: Path, *, checkpoint: Path | None = None, exporter: str = "dynamo", seed: int = 0
-) -> None:
+def export(name: str, path: Path, *, checkpoint: Path | None = None, exporter: str = "dynamo", seed: int = 0) -> None:
     """Writes the model; beside it a file of weights where one file cannot hold them."""
     network = module(name, checkpoint, seed)
     import torch
@@ -128,15 +126,18 @@ def export(
         if exporter == "dynamo":
             axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("sequence")}
             program = torch.onnx.export(
-                network, (ids,) * len(inputs), dynamo=True, dynamic_shapes=(axes,) * len(inputs), verbose=False, **common
+                network,
+                (ids,) * len(inputs),
+                dynamo=True,
+                dynamic_shapes=(axes,) * len(inputs),
+                verbose=False,
+                **common,
             )
             program.save(path)
         else:
             buffer = io.BytesIO()
             dynamic = {input: {0: "batch", 1: "sequence"} for input in inputs} | {output: {0: "batch"}}
-            torch.onnx.export(
-                network, (ids,) * len(inputs), buffer, dynamo=False, dynamic_axes=dynamic, **common
-            )
+            torch.onnx.export(network, (ids,) * len(inputs), buffer, dynamo=False, dynamic_axes=dynamic, **common)
             onnx.save(onnx.load_from_string(buffer.getvalue()), path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import onnx
@@ -92,6 +93,12 @@ class EncoderBuilder:
         zero, least = (self.constant(np.array(x, np.float32)) for x in (0, -1e4))
         return self.op("Where", self.op("Expand", wide, target), zero, least)
 
+    def product_mask(self) -> str:
+        """[batch, 1, 1, sequence], as the transformers library computed it for years: (1 - mask) * the least float."""
+        counted = self.op("Cast", self.op("Unsqueeze", "attention_mask", self.ints(1, 2)), to=FLOAT)
+        rest = self.op("Sub", self.constant(np.array(1, np.float32)), counted)
+        return self.op("Mul", rest, self.constant(np.array(np.finfo(np.float32).min)))
+
     def pooled(self, hidden: str) -> str:
         """The mean over the tokens that count, as sentence-transformers has it."""
         wide = self.op("Expand", self.op("Unsqueeze", "attention_mask", self.ints(-1)), self.op("Shape", hidden))
@@ -113,9 +120,15 @@ class EncoderBuilder:
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
-def small_encoder(layers: int = 2, hidden: int = 32, heads: int = 4, seed: int = 0) -> onnx.ModelProto:
+def small_encoder(
+    layers: int = 2,
+    hidden: int = 32,
+    heads: int = 4,
+    seed: int = 0,
+    added: Callable[[EncoderBuilder], str] = EncoderBuilder.mask,
+) -> onnx.ModelProto:
     b = EncoderBuilder(hidden, heads, seed)
-    state, mask = b.norm(b.embedding()), b.mask()
+    state, mask = b.norm(b.embedding()), added(b)
     for _ in range(layers):
         state = b.norm(b.op("Add", b.attention(state, mask), state))
         inner = b.gelu(b.linear(state, hidden, 2 * hidden))
