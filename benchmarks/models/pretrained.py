@@ -118,8 +118,8 @@ def export(name: str, path: Path, *, checkpoint: Path | None = None, exporter: s
     import torch
 
     inputs = NETWORKS[name].inputs
-    ids = torch.ones((2, 8), dtype=torch.int64)
-    output = "embedding" if NETWORKS[name].sentence else "logits"
+    examples = tuple(torch.ones((2, 8), dtype=torch.int64) for _ in inputs)  # one tensor would be one input
+    output = "sentence_embedding" if NETWORKS[name].sentence else "logits"
     common = {"input_names": list(inputs), "output_names": [output], "opset_version": OPSET}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what the older exporter traces as constant
@@ -127,7 +127,7 @@ def export(name: str, path: Path, *, checkpoint: Path | None = None, exporter: s
             axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("sequence")}
             program = torch.onnx.export(
                 network,
-                (ids,) * len(inputs),
+                examples,
                 dynamo=True,
                 dynamic_shapes=(axes,) * len(inputs),
                 verbose=False,
@@ -137,7 +137,7 @@ def export(name: str, path: Path, *, checkpoint: Path | None = None, exporter: s
         else:
             buffer = io.BytesIO()
             dynamic = {input: {0: "batch", 1: "sequence"} for input in inputs} | {output: {0: "batch"}}
-            torch.onnx.export(network, (ids,) * len(inputs), buffer, dynamo=False, dynamic_axes=dynamic, **common)
+            torch.onnx.export(network, examples, buffer, dynamo=False, dynamic_axes=dynamic, **common)
             onnx.save(onnx.load_from_string(buffer.getvalue()), path)
 
 

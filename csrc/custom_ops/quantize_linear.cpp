@@ -41,9 +41,9 @@ Runs runs_of(const char* op, const Tensor& x, const Tensor& scale, const Tensor&
 template <typename T>
 T quantized(float x, float scale, T zero_point) {
   if constexpr (std::is_same_v<T, BFloat16>) {
-    return {to_bfloat16(x / scale + from_bfloat16(zero_point.bits))};
+    return BFloat16(x / scale + from_bfloat16(zero_point.bits));
   } else if constexpr (std::is_same_v<T, Float16>) {
-    return {to_float16(std::isnan(x) ? x : std::clamp(x, -65504.0F, 65504.0F))};
+    return Float16(std::isnan(x) ? x : std::clamp(x, -65504.0F, 65504.0F));
   } else {
     // Wide enough to be exact: what exceeds 2^53 saturates.
     const double q = static_cast<double>(std::nearbyint(x / scale)) + static_cast<double>(zero_point);

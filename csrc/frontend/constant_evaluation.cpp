@@ -214,8 +214,8 @@ std::optional<Integers> ConstantEvaluator::shape(const Node& node) const {
 
 std::optional<Integers> ConstantEvaluator::size(const Node& node) const {
   const auto whole = shape_of(node);
-  if (!whole || !ir::is_static(*whole)) return std::nullopt;
-  return Integers{DType::s64, {}, {ir::element_count(*whole)}};
+  if (!whole) return std::nullopt;
+  return Integers{DType::s64, {}, {ir::is_static(*whole) ? Element(ir::element_count(*whole)) : Element()}};
 }
 
 std::optional<Integers> ConstantEvaluator::gather(const Node& node) const {

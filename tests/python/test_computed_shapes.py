@@ -116,7 +116,7 @@ def second_half(m: Movement) -> str:
 
 
 def tile(m: Movement) -> str:
-    return m.op("Tile", m.x, m.list_of(1, m.size(0), m.op("Sub", m.scalar(3), m.scalar(1))))
+    return m.op("Tile", m.x, m.list_of(1, m.size(0), m.op("Div", m.op("Mul", m.size(0), m.scalar(2)), m.size(0))))
 
 
 def reversed_sequence(m: Movement) -> str:
