@@ -7,9 +7,11 @@
 #include "api/guard.h"
 #include "api/model.h"
 #include "base/error.h"
+#include "ir/binding.h"
 #include "partition/device_choice.h"
 #include "report/session_report.h"
 #include "report/trace.h"
+#include "runtime/evaluate.h"
 
 namespace vaip {
 namespace {
@@ -109,7 +111,8 @@ std::shared_ptr<const Program::Impl> compile_model(std::shared_ptr<const Model::
     report::ClusterEntry entry;
     entry.name = detail::concat("vaip_", i);
     entry.input_shapes = whole ? shapes : cluster_shapes(*model, shapes, graph);
-    compiler::Program program = compiler::compile(ir::bind_shapes(graph, entry.input_shapes), target);
+    compiler::Program program =
+        compiler::compile(ir::bind_shapes(graph, entry.input_shapes, {}, runtime::evaluate), target);
     if (whole && purpose == Purpose::run) {
       impl->executor.emplace(program.graph, runtime::ExecutorOptions{config.num_threads, config.device_rounding()});
       entry.arena_bytes = impl->executor->arena_bytes();

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "compiler/program.h"
+#include "ir/binding.h"
+#include "runtime/evaluate.h"
 
 namespace vaip::ep {
 namespace {
@@ -22,13 +24,12 @@ bool all_empty(const std::vector<ir::Shape>& shapes) {
 
 }  // namespace
 
-std::shared_ptr<const ClusterProgram> compile_cluster(const ir::Graph& graph,
-                                                      const std::vector<ir::Shape>& input_shapes,
+std::shared_ptr<const ClusterProgram> compile_cluster(const ir::Graph& graph, const BoundInputs& inputs,
                                                       const Target& target) {
   const auto start = std::chrono::steady_clock::now();
-  ir::Graph bound = ir::bind_shapes(graph, input_shapes);
+  ir::Graph bound = ir::bind_shapes(graph, inputs.shapes, inputs.contents, runtime::evaluate);
   auto result = std::make_shared<ClusterProgram>();
-  result->input_shapes = input_shapes;
+  result->input_shapes = inputs.shapes;
   result->output_shapes = shapes_of(bound, bound.outputs);
   if (!all_empty(result->output_shapes)) {
     compiler::Program program =
@@ -63,15 +64,19 @@ std::shared_ptr<const ClusterProgram> ProgramCache::find_or_compile(Span<const s
   entry->last_use = ++uses_;
   const std::shared_ptr<const ClusterProgram> program = entry->program;
   const std::unique_lock lock(mutex_);
-  if (entries_.size() < kCapacity) {
-    entries_.push_back(std::move(entry));
-  } else {
-    auto oldest = std::min_element(entries_.begin(), entries_.end(), [](const auto& a, const auto& b) {
+  entries_.push_back(std::move(entry));
+  while (overfull()) {
+    entries_.erase(std::min_element(entries_.begin(), entries_.end(), [](const auto& a, const auto& b) {
       return a->last_use.load(std::memory_order_relaxed) < b->last_use.load(std::memory_order_relaxed);
-    });
-    *oldest = std::move(entry);
+    }));
   }
   return program;
+}
+
+bool ProgramCache::overfull() const {
+  std::size_t bytes = 0;
+  for (const auto& entry : entries_) bytes += entry->program->bytes();
+  return entries_.size() > kCapacity || (entries_.size() > 1 && bytes > kCapacityBytes);
 }
 
 }  // namespace vaip::ep

@@ -33,21 +33,32 @@ struct ClusterProgram {
   sim::Timing timing;                                  // no cycles where no output has an element
   std::optional<runtime::Executor> executor;           // absent in that case: there is nothing to compute
   double compile_ms = 0;
+
+  std::size_t bytes() const { return executor ? executor->packed_weight_bytes() + executor->arena_bytes() : 0; }
 };
 
-// graph: of the cluster; dimensions may be dynamic. input_shapes: static. Throws Error that names what cannot be
-// compiled.
-std::shared_ptr<const ClusterProgram> compile_cluster(const ir::Graph& graph,
-                                                      const std::vector<ir::Shape>& input_shapes, const Target& target);
+// What a program is made for. contents: of the inputs that ir::content_inputs() names.
+struct BoundInputs {
+  std::vector<ir::Shape> shapes;
+  std::vector<std::optional<ir::Constant>> contents;
+};
 
-// Programs by input shapes. Any number of threads may look up at once; a shape that is new is compiled by one of them
-// while those that need another shape go on. Beyond kCapacity the program that has not been used for longest goes.
+// graph: of the cluster; dimensions may be dynamic. inputs: shapes static. Throws Error that names what cannot be
+// compiled.
+std::shared_ptr<const ClusterProgram> compile_cluster(const ir::Graph& graph, const BoundInputs& inputs,
+                                                      const Target& target);
+
+// Programs by input shapes, and by the elements of inputs that shapes are computed from. Any number of threads may look
+// up at once; what is new is compiled by one of them while those that need another program go on. Beyond kCapacity
+// programs, or kCapacityBytes of weights that each has packed for its own shapes, those that have not been used for
+// longest go.
 class ProgramCache {
  public:
-  static constexpr std::size_t kCapacity = 64;
+  static constexpr std::size_t kCapacity = 64, kCapacityBytes = std::size_t{1} << 30;
   using Compile = std::function<std::shared_ptr<const ClusterProgram>(Span<const std::int64_t> key)>;
 
-  // key: the inputs' dimensions, one after the other, each behind its rank. Looking up allocates nothing.
+  // key: the inputs' dimensions, one after the other, each behind its rank; then, where shapes are computed from an
+  // input's elements, these. Looking up allocates nothing.
   std::shared_ptr<const ClusterProgram> find_or_compile(Span<const std::int64_t> key, const Compile& compile);
 
  private:
@@ -57,6 +68,7 @@ class ProgramCache {
     std::atomic<std::uint64_t> last_use{0};
   };
   std::shared_ptr<const ClusterProgram> find(Span<const std::int64_t> key) const;
+  bool overfull() const;
 
   mutable std::shared_mutex mutex_;  // of entries_
   std::mutex compile_mutex_;

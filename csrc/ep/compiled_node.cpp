@@ -2,10 +2,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
+#include <cstring>
+#include <functional>
+#include <numeric>
 #include <utility>
 
 #include "base/error.h"
 #include "ep/profiler.h"
+#include "ir/binding.h"
 #include "ort/status.h"
 
 namespace vaip::ep {
@@ -26,14 +31,13 @@ Scratch& cleared_scratch() {
   return scratch;
 }
 
-std::vector<ir::Shape> shapes_of_key(Span<const std::int64_t> key) {
-  std::vector<ir::Shape> shapes;
-  for (std::size_t i = 0; i < key.size();) {
-    const auto rank = static_cast<std::size_t>(key[i]);
-    shapes.emplace_back(key.begin() + i + 1, key.begin() + i + 1 + rank);
-    i += 1 + rank;
+// The elements of an integer tensor, as ir::integer_constant() takes them.
+void append_elements(std::vector<std::int64_t>& key, const void* data, std::int64_t count, std::size_t size) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    std::int64_t element = 0;
+    std::memcpy(&element, static_cast<const std::byte*>(data) + static_cast<std::size_t>(i) * size, size);
+    key.push_back(element);
   }
-  return shapes;
 }
 
 bool fits(Span<const std::int64_t> dims, const ir::Shape& declared) {
@@ -48,7 +52,7 @@ CompiledNode::CompiledNode(std::string name, ir::Graph graph, const std::vector<
                            std::shared_ptr<SessionRecord> record)
     : OrtNodeComputeInfo{},
       name_(std::move(name)),
-      inputs_(ports(graph, graph.inputs, inputs, name_)),
+      inputs_(input_ports(graph, inputs, name_)),
       outputs_(ports(graph, graph.outputs, outputs, name_)),
       target_(std::move(target)),
       record_(std::move(record)),
@@ -64,10 +68,11 @@ CompiledNode::CompiledNode(std::string name, ir::Graph graph, const std::vector<
   };
   ReleaseState = [](OrtNodeComputeInfo*, void*) noexcept {};
 
-  if (std::all_of(inputs_.begin(), inputs_.end(), [](const Port& port) { return ir::is_static(port.shape); })) {
-    std::vector<ir::Shape> shapes;
-    for (const Port& port : inputs_) shapes.push_back(port.shape);
-    static_program_ = compile(shapes);
+  if (std::all_of(inputs_.begin(), inputs_.end(),
+                  [](const Port& port) { return ir::is_static(port.shape) && !port.contents; })) {
+    BoundInputs bound;
+    for (const Port& port : inputs_) bound.shapes.push_back(port.shape);
+    static_program_ = compile(bound);
     note_use(static_program_);
     graph_ = {};
   }
@@ -86,15 +91,40 @@ std::vector<CompiledNode::Port> CompiledNode::ports(const ir::Graph& graph, cons
   return all;
 }
 
-std::shared_ptr<const ClusterProgram> CompiledNode::compile(const std::vector<ir::Shape>& input_shapes) {
-  auto program = compile_cluster(graph_, input_shapes, *target_);
+std::vector<CompiledNode::Port> CompiledNode::input_ports(const ir::Graph& graph, const std::vector<std::string>& fused,
+                                                          const std::string& node) {
+  std::vector<Port> all = ports(graph, graph.inputs, fused, node);
+  const std::vector<bool> contents = ir::content_inputs(graph);
+  for (std::size_t i = 0; i < all.size(); ++i) all[i].contents = contents[i];
+  return all;
+}
+
+// What read_input() put there.
+BoundInputs CompiledNode::inputs_of_key(Span<const std::int64_t> key) const {
+  BoundInputs bound;
+  const std::int64_t* at = key.begin();
+  for (const Port& port : inputs_) {
+    const std::int64_t rank = *at++;
+    bound.shapes.emplace_back(at, at + rank);
+    at += rank;
+    bound.contents.emplace_back();
+    if (!port.contents) continue;
+    const std::int64_t count = ir::element_count(bound.shapes.back());
+    bound.contents.back() = ir::integer_constant(port.dtype, {at, at + count});
+    at += count;
+  }
+  return bound;
+}
+
+std::shared_ptr<const ClusterProgram> CompiledNode::compile(const BoundInputs& inputs) {
+  auto program = compile_cluster(graph_, inputs, *target_);
   record_->count_program(cluster_);
   return program;
 }
 
 std::shared_ptr<const ClusterProgram> CompiledNode::program_for(Span<const std::int64_t> key) {
   if (static_program_ != nullptr) return static_program_;
-  return programs_.find_or_compile(key, [this](Span<const std::int64_t> k) { return compile(shapes_of_key(k)); });
+  return programs_.find_or_compile(key, [this](Span<const std::int64_t> k) { return compile(inputs_of_key(k)); });
 }
 
 void CompiledNode::note_use(const std::shared_ptr<const ClusterProgram>& program) noexcept {
@@ -126,6 +156,10 @@ void CompiledNode::read_input(OrtKernelContext& context, const Port& port, std::
   pointers.push_back(data);
   key.push_back(static_cast<std::int64_t>(rank));
   key.insert(key.end(), dims, dims + rank);
+  if (port.contents) {
+    append_elements(key, data, std::accumulate(dims, dims + rank, std::int64_t{1}, std::multiplies<>()),
+                    ir::size_of(port.dtype));
+  }
 }
 
 void CompiledNode::compute(OrtKernelContext& context) {

@@ -30,12 +30,17 @@ class CompiledNode : public OrtNodeComputeInfo {
     std::string name;
     ir::DType dtype;
     ir::Shape shape;
-    std::size_t index;  // among the fused node's inputs or outputs
+    std::size_t index;      // among the fused node's inputs or outputs
+    bool contents = false;  // shapes are computed from its elements
   };
   static std::vector<Port> ports(const ir::Graph& graph, const std::vector<ir::ValueId>& values,
                                  const std::vector<std::string>& fused, const std::string& node);
 
-  std::shared_ptr<const ClusterProgram> compile(const std::vector<ir::Shape>& input_shapes);
+  static std::vector<Port> input_ports(const ir::Graph& graph, const std::vector<std::string>& fused,
+                                       const std::string& node);
+
+  std::shared_ptr<const ClusterProgram> compile(const BoundInputs& inputs);
+  BoundInputs inputs_of_key(Span<const std::int64_t> key) const;
   std::shared_ptr<const ClusterProgram> program_for(Span<const std::int64_t> key);
   void read_input(OrtKernelContext& context, const Port& port, std::vector<std::int64_t>& key,
                   std::vector<const void*>& pointers) const;

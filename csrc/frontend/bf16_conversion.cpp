@@ -1,6 +1,8 @@
 #include "frontend/bf16_conversion.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <unordered_map>
@@ -63,6 +65,14 @@ std::vector<float> real_numbers(const ir::Value& value) {
     reals.push_back(static_cast<float>(q - params.zero_point[channel]) * params.scale[channel]);
   }
   return reals;
+}
+
+// A finite constant stays finite. What masks are multiplied with is often the most negative float32: as an infinity it
+// would be no number where the mask is 0.
+std::uint16_t constant_to_bfloat16(float x) {
+  constexpr std::uint16_t kInfinity = 0x7F80U, kMagnitude = 0x7FFFU;
+  const std::uint16_t rounded = to_bfloat16(x);
+  return static_cast<std::uint16_t>(std::isfinite(x) && (rounded & kMagnitude) == kInfinity ? rounded - 1U : rounded);
 }
 
 template <typename T, typename Convert>
@@ -175,7 +185,7 @@ class Converter {
     if (found != known.end()) return found->second;
     const std::vector<float> reals = real_numbers(value);
     ir::Value converted{value.name, dtype, value.shape, std::nullopt, std::nullopt};
-    converted.constant = dtype == DType::bf16 ? packed<std::uint16_t>(reals, to_bfloat16)
+    converted.constant = dtype == DType::bf16 ? packed<std::uint16_t>(reals, constant_to_bfloat16)
                                               : packed<float>(reals, [](float x) { return x; });
     return known[id] = out_.add_value(std::move(converted));
   }

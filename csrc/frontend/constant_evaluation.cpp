@@ -155,6 +155,11 @@ std::optional<TensorData> ConstantEvaluator::floats(const Node& node) const {
   return std::nullopt;
 }
 
+const Integers* ConstantEvaluator::find(const std::string& value) const {
+  const auto found = known_.find(value);
+  return found == known_.end() ? nullptr : &found->second;
+}
+
 std::optional<Integers> ConstantEvaluator::input(const Node& node, std::size_t i) const {
   if (!has_input(node, i)) return std::nullopt;
   const std::string& name = node.inputs[i];
@@ -188,6 +193,7 @@ std::optional<Shape> ConstantEvaluator::shape_of(const Node& node) const {
   if (const auto constant = graph_.constants.find(node.inputs[0]); constant != graph_.constants.end())
     return constant->second.shape;
   if (const auto known = known_.find(node.inputs[0]); known != known_.end()) return known->second.shape;
+  if (const Shape* found = find_shape_ ? find_shape_(node.inputs[0]) : nullptr) return *found;
   const auto info = graph_.values.find(node.inputs[0]);
   if (info == graph_.values.end() || !info->second.has_shape) return std::nullopt;
   return info->second.shape;
@@ -212,8 +218,8 @@ std::optional<Integers> ConstantEvaluator::shape(const Node& node) const {
 
 std::optional<Integers> ConstantEvaluator::size(const Node& node) const {
   const auto whole = shape_of(node);
-  if (!whole || !ir::is_static(*whole)) return std::nullopt;
-  return Integers{DType::s64, {}, {ir::element_count(*whole)}};
+  if (!whole) return std::nullopt;
+  return Integers{DType::s64, {}, {ir::is_static(*whole) ? Element(ir::element_count(*whole)) : Element()}};
 }
 
 std::optional<Integers> ConstantEvaluator::gather(const Node& node) const {

@@ -1,9 +1,11 @@
 // What small integer computations make of what is known before a model runs.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "frontend/onnx_graph.h"
@@ -19,7 +21,11 @@ struct Integers {
 
 class ConstantEvaluator {
  public:
-  explicit ConstantEvaluator(const OnnxGraph& graph) : graph_(graph) {}  // keeps a reference
+  // The shape of a value, where more is known of it than the graph declares; nullptr otherwise.
+  using FindShape = std::function<const ir::Shape*(const std::string& value)>;
+
+  explicit ConstantEvaluator(const OnnxGraph& graph, FindShape find_shape = nullptr)  // keeps a reference
+      : graph_(graph), find_shape_(std::move(find_shape)) {}
 
   // The result of a node whose inputs are constants, shapes, or results that remember() was told; nullopt where it is
   // no integers or booleans, or nothing is known of it. A node that contradicts the specification has no result either.
@@ -29,6 +35,8 @@ class ConstantEvaluator {
   std::optional<TensorData> floats(const Node& node) const;
 
   void remember(const std::string& value, Integers result) { known_.insert_or_assign(value, std::move(result)); }
+  // What remember() was told; nullptr where it was not.
+  const Integers* find(const std::string& value) const;
 
  private:
   using Values = std::optional<std::vector<std::int64_t>>;
@@ -57,6 +65,7 @@ class ConstantEvaluator {
   std::optional<TensorData> cast_to_float(const Node& node) const;
 
   const OnnxGraph& graph_;
+  FindShape find_shape_;
   std::unordered_map<std::string, Integers> known_;
 };
 

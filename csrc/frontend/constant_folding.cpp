@@ -1,22 +1,19 @@
 #include "frontend/constant_folding.h"
 
 #include <algorithm>
-#include <cstring>
 #include <unordered_set>
 #include <utility>
 
 #include "frontend/constant_evaluation.h"
-#include "frontend/constants.h"
+#include "ir/binding.h"
 
 namespace vaip::frontend {
 namespace {
 
 TensorData as_constant(const Integers& x) {
-  const std::size_t size = ir::size_of(x.dtype);
-  std::vector<std::byte> bytes(x.elements.size() * size);
-  for (std::size_t i = 0; i < x.elements.size(); ++i)  // the low bytes come first on every platform that we build for
-    std::memcpy(bytes.data() + i * size, &*x.elements[i], size);
-  return {x.dtype, x.shape, make_constant(std::move(bytes))};
+  std::vector<std::int64_t> elements;
+  for (const Integers::Element& element : x.elements) elements.push_back(*element);
+  return {x.dtype, x.shape, ir::integer_constant(x.dtype, elements)};
 }
 
 }  // namespace

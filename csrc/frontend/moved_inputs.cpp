@@ -37,7 +37,11 @@ MovedInputs moved_inputs(const ir::LayerAttrs& attrs, std::size_t count) {
       },
       attrs);
   if (!yes) return {};
-  if (std::holds_alternative<ir::GatherAttrs>(attrs)) return {0, 1};  // the others say which
+  const bool first_alone =  // the others say which elements, or into what shape
+      std::holds_alternative<ir::GatherAttrs>(attrs) || std::holds_alternative<ir::ReshapeAttrs>(attrs) ||
+      std::holds_alternative<ir::ExpandAttrs>(attrs) || std::holds_alternative<ir::SliceAttrs>(attrs) ||
+      std::holds_alternative<ir::TileAttrs>(attrs);
+  if (first_alone) return {0, 1};
   return {std::holds_alternative<ir::WhereAttrs>(attrs) ? std::size_t{1} : 0, count};
 }
 

@@ -46,6 +46,7 @@ class Recogniser {
  public:
   Recogniser(const OnnxGraph& graph, RecognitionOptions options)
       : workspace_(graph, options.converts_floats), malformed_(options.malformed), reasons_(graph.nodes.size()) {
+    if (options.cluster) workspace_.trust_integer_inputs();
     for (Decomposed& found : find_decomposed(index())) {
       const std::size_t first = found.nodes.front();
       decomposed_.emplace(first, std::move(found));
@@ -54,6 +55,7 @@ class Recogniser {
 
   Recognition run() && {
     for (std::size_t i = 0; i < index().size(); ++i) {
+      workspace_.trace_shape_integers(i);
       if (!workspace_.covered(i) && !belongs_to_readers(i)) recognise_anchor(i);
     }
     // What is left of the DequantizeLinear nodes, and of the QuantizeLinear nodes of constants, is known only now that
@@ -156,7 +158,7 @@ ir::Graph executable(const Recognition& recognition) {
 }
 
 ir::Graph lower(const OnnxGraph& graph, bool converts_floats) {
-  const Recognition recognition = recognise(graph, {Malformed::error, converts_floats});
+  const Recognition recognition = recognise(graph, {Malformed::error, converts_floats, true});
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
     if (!recognition.reasons[i].empty()) {
       fail(ErrorKind::internal, "a claimed node is not recognised in its cluster: ", label(graph.nodes[i]), ": ",

@@ -35,6 +35,8 @@ struct RecognitionOptions {
   // Layers all of whose tensors are float are layers that compute in bfloat16. Else they are in no unit: the model is
   // to be quantized.
   bool converts_floats = false;
+  // The nodes have been claimed: small integers among the graph's inputs are known when shapes are bound.
+  bool cluster = false;
 };
 
 // Never throws for what it merely does not support (that is a reason). Throws Error(invalid_model) for a graph whose

@@ -89,9 +89,13 @@ void gather(UnitBuilder& unit);  // and GatherElements, GatherND
 void arg(UnitBuilder& unit);
 void top_k(UnitBuilder& unit);
 void cum_sum(UnitBuilder& unit);
+// integers that follow from shapes: rules_shape.cpp
+void shape(UnitBuilder& unit);  // and Size
 void range(UnitBuilder& unit);
+void constant_of_shape(UnitBuilder& unit);
 // conditions: rules_logic.cpp
 void comparison(UnitBuilder& unit);
+void is_nan(UnitBuilder& unit);
 void logic(UnitBuilder& unit);
 ir::DType add_plain_inputs(UnitBuilder& unit);  // all of the inputs, which have one plain type
 void where(UnitBuilder& unit);

@@ -196,8 +196,8 @@ void multi_head_attention(UnitBuilder& unit) {
     if (!bias.empty()) {
       if (at + width > bias.size()) reject(node, "its bias has ", bias.size(), " elements");
       const auto first = bias.begin() + static_cast<std::ptrdiff_t>(at);
-      unit.add_constant(float_constant(node.inputs[3] + "/" + name, {shape[2]},
-                                       {first, first + static_cast<std::ptrdiff_t>(width)}));
+      unit.add_constant(
+          float_constant(node.inputs[3] + "/" + name, {shape[2]}, {first, first + static_cast<std::ptrdiff_t>(width)}));
       at += width;
       parts.push_back(unit.step(ir::ArithmeticAttrs{}, name)[0]);
     } else {

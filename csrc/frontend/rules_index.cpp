@@ -19,7 +19,8 @@ void gather(UnitBuilder& unit) {
   attrs.batch_dims = attribute(node, "batch_dims", std::int64_t{0});
   const ir::Value& data = unit.add_elements(0);
   unit.require_per_tensor(data);
-  if (data.constant && data.dtype == ir::DType::f32 && !unit.converts_floats()) unit.decline("table `", data.name, "` is float; quantize it");
+  if (data.constant && data.dtype == ir::DType::f32 && !unit.converts_floats())
+    unit.decline("table `", data.name, "` is float; quantize it");
   if (ir::size_of(data.dtype) == 0) unit.decline("table `", data.name, "` is ", ir::name(data.dtype), ", packed");
   if (!unit.is_plain(1)) unit.decline("the type of the indices `", node.inputs[1], "` is not known, or no integer one");
   const ir::Value& indices = unit.add_plain(1);
@@ -70,12 +71,6 @@ void cum_sum(UnitBuilder& unit) {
   const ir::DType dtype = unit.add_elements(0).dtype;
   unit.require_activation();
   plain ? unit.finish_plain(attrs, {dtype}) : unit.finish(attrs);
-}
-
-void range(UnitBuilder& unit) {
-  unit.decline(
-      "its length is known at run time only; give the model fixed sizes, with which onnxruntime makes it a constant, "
-      "or leave it to another provider");
 }
 
 }  // namespace vaip::frontend::rules

@@ -62,6 +62,14 @@ void comparison(UnitBuilder& unit) {
   unit.finish_plain(ir::ComparisonAttrs{comparisons().at(unit.node().op_type)}, {ir::DType::boolean});
 }
 
+// What is not a number differs from itself.
+void is_nan(UnitBuilder& unit) {
+  require_inputs(unit, 1);
+  for (int side = 0; side < 2; ++side) unit.require_per_tensor(unit.add_operand(0));
+  unit.require_activation();
+  unit.finish_plain(ir::ComparisonAttrs{ir::ComparisonAttrs::Op::unequal}, {ir::DType::boolean});
+}
+
 void logic(UnitBuilder& unit) {
   const Node& node = unit.node();
   ir::LogicAttrs attrs;

@@ -10,6 +10,11 @@ std::vector<std::int64_t> integers(UnitBuilder& unit, const char* name, std::siz
   return attribute(unit.node(), name, std::vector<std::int64_t>{});
 }
 
+UnitBuilder::ShapeParameter shape_integers(UnitBuilder& unit, const char* name, std::size_t input) {
+  if (auto given = unit.shape_parameter(input, name)) return *std::move(given);
+  return {attribute(unit.node(), name, std::vector<std::int64_t>{}), false};
+}
+
 double real_fill(UnitBuilder& unit) {
   const auto value = unit.constant_reals(2, "constant_value");
   if (value && value->size() != 1) reject(unit.node(), "constant_value is not a scalar");
@@ -25,17 +30,18 @@ double integer_fill(UnitBuilder& unit, const ir::QuantParams& quantization) {
 }
 
 // The tensor that a layer moves: a quantized one, a layer's float result, plain integers or booleans.
-void add_moved(UnitBuilder& unit) {
+// parameters: what is said of the move by the inputs from `first` on.
+void add_moved(UnitBuilder& unit, std::size_t first = 1,
+               const std::vector<UnitBuilder::ShapeParameter>& parameters = {}) {
   unit.require_per_tensor(unit.add_elements(0));
+  unit.add_computed(first, parameters);
   unit.require_activation();
 }
 
-void finish_reshape(UnitBuilder& unit, ir::ReshapeAttrs::Op op, std::vector<std::int64_t> spec,
-                    bool allow_zero = false) {
+void finish_reshape(UnitBuilder& unit, ir::ReshapeAttrs::Op op, std::vector<std::int64_t> spec) {
   ir::ReshapeAttrs attrs;
   attrs.op = op;
   attrs.spec = std::move(spec);
-  attrs.allow_zero = allow_zero;
   add_moved(unit);
   unit.finish(std::move(attrs));
 }
@@ -74,10 +80,13 @@ void pad(UnitBuilder& unit) {
 }
 
 void reshape(UnitBuilder& unit) {
-  const auto shape = unit.constant_integers(1, "shape");
+  const auto shape = unit.shape_parameter(1, "shape");
   if (!shape) reject(unit.node(), "has no shape");
-  finish_reshape(unit, ir::ReshapeAttrs::Op::reshape, *shape,
-                 attribute(unit.node(), "allowzero", std::int64_t{0}) != 0);
+  ir::ReshapeAttrs attrs;
+  attrs.spec = shape->values;
+  attrs.allow_zero = attribute(unit.node(), "allowzero", std::int64_t{0}) != 0;
+  add_moved(unit, 1, {*shape});
+  unit.finish(std::move(attrs));
 }
 
 void flatten(UnitBuilder& unit) {
@@ -113,11 +122,12 @@ void transpose(UnitBuilder& unit) {
 
 void slice(UnitBuilder& unit) {
   ir::SliceAttrs attrs;
-  attrs.starts = integers(unit, "starts", 1);
-  attrs.ends = integers(unit, "ends", 2);
+  const UnitBuilder::ShapeParameter starts = shape_integers(unit, "starts", 1), ends = shape_integers(unit, "ends", 2);
+  attrs.starts = starts.values;
+  attrs.ends = ends.values;
   attrs.axes = integers(unit, "axes", 3);
   attrs.steps = unit.constant_integers(4, "steps").value_or(std::vector<std::int64_t>{});
-  add_moved(unit);
+  add_moved(unit, 1, {starts, ends});
   unit.finish(std::move(attrs));
 }
 
@@ -134,18 +144,18 @@ void split(UnitBuilder& unit) {
 }
 
 void expand(UnitBuilder& unit) {
-  const auto shape = unit.constant_integers(1, "shape");
+  const auto shape = unit.shape_parameter(1, "shape");
   if (!shape) reject(unit.node(), "has no shape");
-  add_moved(unit);
-  unit.finish(ir::ExpandAttrs{*shape});
+  add_moved(unit, 1, {*shape});
+  unit.finish(ir::ExpandAttrs{shape->values});
 }
 
 void tile(UnitBuilder& unit) {
   if (unit.node().since_version < 6) unit.decline("opset versions before 6 are not supported");
-  const auto repeats = unit.constant_integers(1, "repeats");
+  const auto repeats = unit.shape_parameter(1, "repeats");
   if (!repeats) reject(unit.node(), "has no repeats");
-  add_moved(unit);
-  unit.finish(ir::TileAttrs{*repeats});
+  add_moved(unit, 1, {*repeats});
+  unit.finish(ir::TileAttrs{repeats->values});
 }
 
 void depth_to_space(UnitBuilder& unit) {

@@ -65,6 +65,18 @@ class UnitBuilder {
   // ---- inputs that are parameters: nullopt where absent; declined where they are no constants ----
   std::optional<std::vector<std::int64_t>> constant_integers(std::size_t input, const char* what) const;
   std::optional<std::vector<double>> constant_reals(std::size_t input, const char* what);
+  // The same for integers that may follow from shapes: ir::kComputed where they are not known before the model runs.
+  struct ShapeParameter {
+    std::vector<std::int64_t> values;
+    bool computed = false;  // the layer needs the input: see add_computed()
+  };
+  std::optional<ShapeParameter> shape_parameter(std::size_t input, const char* what) const;
+  // Adds such inputs, from `first` on, behind the layer's tensor; nothing where none is computed.
+  void add_computed(std::size_t first, const std::vector<ShapeParameter>& parameters);
+  // True where an integer input is a constant or follows from shapes.
+  bool follows_from_shapes(std::size_t input) const;
+  // The tensor of which only the shape is read, whatever its elements are.
+  const ir::Value& add_shape_source(std::size_t input);
 
   // ---- a node that stands for several layers: all but the last are steps ----
   // Ends the layer of the inputs that were added so far, and begins another. Its results are float tensors that the

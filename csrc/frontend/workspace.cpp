@@ -5,6 +5,31 @@
 
 namespace vaip::frontend {
 
+Workspace::Workspace(const OnnxGraph& graph, bool converts_floats)
+    : index_(graph),
+      evaluator_(graph, [this](const std::string& value) { return shape(value); }),
+      converts_floats_(converts_floats),
+      covered_(graph.nodes.size(), false) {}
+
+void Workspace::trace_shape_integers(std::size_t node) {
+  if (auto integers = evaluator_.integers(index_.node(node))) {
+    evaluator_.remember(index_.node(node).outputs[0], *std::move(integers));
+  }
+}
+
+void Workspace::trust_integer_inputs() {
+  constexpr std::int64_t kLargest = 1024;  // elements: more is data, no shape
+  for (const std::string& name : index_.graph().inputs) {
+    const TensorInfo* info = index_.info(name);
+    const bool integers = info && (info->dtype == ir::DType::s64 || info->dtype == ir::DType::s32);
+    if (!integers || !info->has_shape || !ir::is_static(info->shape)) continue;
+    const std::int64_t count = ir::element_count(info->shape);
+    if (count > kLargest) continue;
+    evaluator_.remember(name,
+                        {info->dtype, info->shape, std::vector<Integers::Element>(static_cast<std::size_t>(count))});
+  }
+}
+
 const ir::Shape* Workspace::shape(const std::string& value) const {
   const auto found = ids_.find(value);
   if (found != ids_.end()) return &graph_.value(found->second).shape;

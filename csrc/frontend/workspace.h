@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "frontend/constant_evaluation.h"
 #include "frontend/graph_index.h"
 #include "frontend/quantization.h"
 #include "frontend/recognise.h"
@@ -16,8 +17,9 @@ namespace vaip::frontend {
 
 class Workspace {
  public:
-  explicit Workspace(const OnnxGraph& graph, bool converts_floats = false)
-      : index_(graph), converts_floats_(converts_floats), covered_(graph.nodes.size(), false) {}
+  explicit Workspace(const OnnxGraph& graph, bool converts_floats = false);
+  Workspace(const Workspace&) = delete;  // what evaluates shapes refers to the workspace
+  Workspace& operator=(const Workspace&) = delete;
 
   const GraphIndex& index() const { return index_; }
   bool converts_floats() const { return converts_floats_; }  // see RecognitionOptions
@@ -51,6 +53,13 @@ class Workspace {
   void mark_unquantized(const std::string& value) { unquantized_.insert(value); }
   bool is_unquantized(const std::string& value) const { return unquantized_.count(value) != 0; }
 
+  // Integers that follow from shapes, as far as they are known before the model runs: nullptr where a value is none.
+  const Integers* shape_integers(const std::string& value) const { return evaluator_.find(value); }
+  // Finds them for what a node computes; to be called in topological order, before the node's own unit is built.
+  void trace_shape_integers(std::size_t node);
+  // The graph is a claimed cluster: small integers among its inputs are read when shapes are bound.
+  void trust_integer_inputs();
+
   // Takes over a finished unit; `local` holds the layer's values. Nodes: the anchor first.
   void commit(ir::Layer layer, const ir::Graph& local, std::vector<std::size_t> nodes);
 
@@ -61,6 +70,7 @@ class Workspace {
   ir::ValueId intern(const ir::Value& value);
 
   GraphIndex index_;
+  ConstantEvaluator evaluator_;
   bool converts_floats_;
   ir::Graph graph_;
   std::vector<Unit> units_;

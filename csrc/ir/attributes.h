@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <variant>
 #include <vector>
 
@@ -60,7 +61,7 @@ struct ArithmeticAttrs {
 
 // Two tensors of numbers, broadcast to a common shape, compared as real numbers; the output is boolean.
 struct ComparisonAttrs {
-  enum class Op : std::uint8_t { equal, greater, greater_or_equal, less, less_or_equal } op = Op::equal;
+  enum class Op : std::uint8_t { equal, unequal, greater, greater_or_equal, less, less_or_equal } op = Op::equal;
 };
 
 // Plain integers or booleans (no quantization parameters), broadcast to a common shape; logical_not and bitwise_not
@@ -153,6 +154,19 @@ struct CumSumAttrs {
   bool exclusive = false, reverse = false;
 };
 
+// ---- integers that follow from shapes: known, and no layers any more, once shapes are bound (ir/binding.h) ----
+// The dimensions [start, end) of the input or, with `count`, the number of its elements.
+struct ShapeAttrs {
+  std::int64_t start = 0, end = std::numeric_limits<std::int64_t>::max();
+  bool count = false;
+};
+// inputs: start, limit and delta, scalars of one integer type.
+struct RangeAttrs {};
+
+// What stands in an attribute for an entry that is computed from shapes: the layer has it as a further input, behind
+// the tensor that it moves, and binding shapes puts the number here and takes the input away.
+inline constexpr std::int64_t kComputed = std::numeric_limits<std::int64_t>::min();
+
 // ---- data movement: integers are moved unchanged when input and output parameters agree, else requantized ----
 struct ConcatAttrs {
   std::int64_t axis = 0;
@@ -165,24 +179,26 @@ struct PadAttrs {
 };
 struct ReshapeAttrs {
   enum class Op : std::uint8_t { reshape, flatten, squeeze, unsqueeze, identity } op = Op::reshape;
-  std::vector<std::int64_t> spec;  // reshape: target shape with 0 and -1; squeeze/unsqueeze: axes; flatten: {axis}
+  std::vector<std::int64_t>
+      spec;  // reshape: target shape with 0 and -1 (may be computed); squeeze/unsqueeze: axes; flatten: {axis}
   bool allow_zero = false;
 };
 struct TransposeAttrs {
   std::vector<std::int64_t> perm;
 };  // empty: reverse
 struct SliceAttrs {
-  std::vector<std::int64_t> starts, ends, axes, steps;
+  std::vector<std::int64_t> starts, ends;  // may be computed
+  std::vector<std::int64_t> axes, steps;
 };
 struct SplitAttrs {
   std::int64_t axis = 0;
   std::vector<std::int64_t> sizes;  // empty: equal parts
 };
 struct ExpandAttrs {
-  Shape shape;
+  Shape shape;  // may be computed
 };  // the output is the broadcast of the input's shape and this one
 struct TileAttrs {
-  std::vector<std::int64_t> repeats;  // per dimension
+  std::vector<std::int64_t> repeats;  // per dimension; may be computed
 };
 // inputs: data, indices (s32 or s64; negative ones count from the end). gather: the slices at the indices along `axis`;
 // elements: one element per index, along `axis`; nd: slices at index tuples, after batch_dims common dimensions.
@@ -222,8 +238,8 @@ using LayerAttrs =
     std::variant<QuantizeAttrs, DequantizeAttrs, RequantizeAttrs, ConvAttrs, ConvTransposeAttrs, MatMulAttrs,
                  DynamicQuantizeAttrs, IntegerMatMulAttrs, IntegerConvAttrs, ArithmeticAttrs, ComparisonAttrs,
                  LogicAttrs, IntegerArithmeticAttrs, WhereAttrs, CastAttrs, ElementwiseAttrs, PoolAttrs, ReduceAttrs,
-                 SoftmaxAttrs, NormalizationAttrs, ArgAttrs, TopKAttrs, CumSumAttrs, ConcatAttrs, PadAttrs,
-                 ReshapeAttrs, TransposeAttrs, SliceAttrs, SplitAttrs, ExpandAttrs, TileAttrs, GatherAttrs,
-                 SpaceDepthAttrs, ResizeAttrs>;
+                 SoftmaxAttrs, NormalizationAttrs, ArgAttrs, TopKAttrs, CumSumAttrs, ShapeAttrs, RangeAttrs,
+                 ConcatAttrs, PadAttrs, ReshapeAttrs, TransposeAttrs, SliceAttrs, SplitAttrs, ExpandAttrs, TileAttrs,
+                 GatherAttrs, SpaceDepthAttrs, ResizeAttrs>;
 
 }  // namespace vaip::ir

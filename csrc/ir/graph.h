@@ -65,10 +65,6 @@ struct Graph {
 // Throws Error(invalid_model) that names the layer, op and shapes when they do not fit together.
 std::vector<Shape> infer_shapes(const Graph& graph, const Layer& layer);
 
-// A copy of the graph with the inputs' shapes set to `input_shapes` (static, one per graph input) and all others
-// inferred. Throws Error(invalid_argument) naming the input when a shape contradicts the declared one.
-Graph bind_shapes(const Graph& graph, const std::vector<Shape>& input_shapes);
-
 // Explicit begin/end pads of a convolution or pooling window, auto_pad resolved. spatial: the input's spatial
 // dimensions.
 Shape explicit_pads(const Shape& spatial, const Shape& kernel, const Shape& strides, const Shape& dilations,

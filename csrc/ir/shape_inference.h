@@ -79,6 +79,9 @@ std::vector<Shape> infer(const TopKAttrs& attrs, const Inputs& in);
 std::vector<Shape> infer(const CumSumAttrs& attrs, const Inputs& in);
 std::vector<Shape> infer(const SoftmaxAttrs& attrs, const Inputs& in);
 std::vector<Shape> infer(const NormalizationAttrs& attrs, const Inputs& in);
+// integers that follow from shapes
+std::vector<Shape> infer(const ShapeAttrs& attrs, const Inputs& in);
+std::vector<Shape> infer(const RangeAttrs& attrs, const Inputs& in);
 // data movement
 std::vector<Shape> infer(const ConcatAttrs& attrs, const Inputs& in);
 std::vector<Shape> infer(const PadAttrs& attrs, const Inputs& in);

@@ -1,4 +1,4 @@
-// Shapes of layers that repeat elements or pick them by index.
+// Shapes of layers that repeat elements or pick them by index, and of those that read shapes.
 #include <algorithm>
 
 #include "ir/shape_inference.h"
@@ -27,12 +27,29 @@ Shape gather_nd(const GatherAttrs& attrs, const Inputs& in) {
 
 }  // namespace
 
-std::vector<Shape> infer(const ExpandAttrs& attrs, const Inputs& in) { return {in.broadcast(in[0], attrs.shape)}; }
+std::vector<Shape> infer(const ShapeAttrs& attrs, const Inputs& in) {
+  if (attrs.count) return {Shape{}};
+  const auto rank = static_cast<std::int64_t>(in[0].size());
+  const auto bound = [rank](std::int64_t at) { return std::clamp<std::int64_t>(at < 0 ? at + rank : at, 0, rank); };
+  return {{std::max<std::int64_t>(0, bound(attrs.end) - bound(attrs.start))}};
+}
+
+std::vector<Shape> infer(const RangeAttrs&, const Inputs&) { return {{kDynamic}}; }
+
+std::vector<Shape> infer(const ExpandAttrs& attrs, const Inputs& in) {
+  Shape target = attrs.shape;
+  std::replace(target.begin(), target.end(), kComputed, kDynamic);
+  return {in.broadcast(in[0], target)};
+}
 
 std::vector<Shape> infer(const TileAttrs& attrs, const Inputs& in) {
   Shape out = in[0];
   in.require(attrs.repeats.size() == out.size(), "repeats has ", attrs.repeats.size(), " entries");
   for (std::size_t i = 0; i < out.size(); ++i) {
+    if (attrs.repeats[i] == kComputed) {
+      out[i] = kDynamic;
+      continue;
+    }
     in.require(attrs.repeats[i] >= 0, "repeats has the entry ", attrs.repeats[i]);
     out[i] = times(in, out[i], attrs.repeats[i]);
   }

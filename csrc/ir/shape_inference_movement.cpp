@@ -26,11 +26,17 @@ Shape reshape(const ReshapeAttrs& attrs, const Inputs& in) {
   };
   for (const std::int64_t dim : x) count(dim, known_in, dynamic_in);
   std::size_t inferred = attrs.spec.size();
+  bool computed = false;
   for (std::size_t i = 0; i < attrs.spec.size(); ++i) {
     std::int64_t dim = attrs.spec[i];
     if (dim == -1) {
       in.require(inferred == attrs.spec.size(), "the target shape ", to_string(attrs.spec), " has more than one -1");
       inferred = i;
+      out.push_back(kDynamic);
+      continue;
+    }
+    if (dim == kComputed) {
+      computed = true;
       out.push_back(kDynamic);
       continue;
     }
@@ -43,7 +49,7 @@ Shape reshape(const ReshapeAttrs& attrs, const Inputs& in) {
     out.push_back(dim);
   }
   // Dimensions that were copied cancel, known or not; with others left nothing more can be said before they are known.
-  if (dynamic_in != dynamic_out) return out;
+  if (computed || dynamic_in != dynamic_out) return out;
   if (inferred == attrs.spec.size()) {
     in.require(known_in == known_out, "the target shape ", to_string(out), " has another number of elements");
     return out;
@@ -189,6 +195,8 @@ std::vector<Shape> infer(const SliceAttrs& attrs, const Inputs& in) {
     const std::int64_t step = attrs.steps.empty() ? 1 : attrs.steps[i];
     in.require(step != 0, "a step of 0");
     std::int64_t& dim = out[axes[i]];
+    const bool computed = (in.has(1) && attrs.starts[i] == kComputed) || (in.has(2) && attrs.ends[i] == kComputed);
+    if (computed) dim = kDynamic;
     if (dim != kDynamic) dim = sliced(dim, attrs.starts[i], attrs.ends[i], step);
   }
   return {out};

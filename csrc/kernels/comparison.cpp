@@ -18,6 +18,8 @@ void with_comparison(Op op, const Call& call) {
   switch (op) {
     case Op::equal:
       return call(std::equal_to<>{});
+    case Op::unequal:
+      return call(std::not_equal_to<>{});
     case Op::greater:
       return call(std::greater<>{});
     case Op::greater_or_equal:

@@ -30,6 +30,7 @@ std::unique_ptr<Kernel> make_unary(const ir::Activation& function, const LayerOp
 std::unique_ptr<Kernel> make_arithmetic(const ir::ArithmeticAttrs& attrs, const LayerOperands& operands);
 std::unique_ptr<Kernel> make_comparison(const ir::ComparisonAttrs& attrs, const LayerOperands& operands);
 std::unique_ptr<Kernel> make_logic(const ir::LogicAttrs& attrs, const LayerOperands& operands);
+// of integers that stand for themselves
 std::unique_ptr<Kernel> make_integer_arithmetic(const ir::IntegerArithmeticAttrs& attrs, const LayerOperands& operands);
 std::unique_ptr<Kernel> make_where(const LayerOperands& operands);
 std::unique_ptr<Kernel> make_cast(const LayerOperands& operands);

@@ -9,9 +9,9 @@
 namespace vaip::kernels {
 namespace {
 
-struct Overloads {
-  const LayerOperands& operands;
-  const KernelOptions& options;
+class Overloads {
+ public:
+  Overloads(const LayerOperands& of_layer, const KernelOptions& given) : operands(of_layer), options(given) {}
 
   std::unique_ptr<Kernel> operator()(const ir::QuantizeAttrs&) const { return make_quantize(operands); }
   std::unique_ptr<Kernel> operator()(const ir::DequantizeAttrs&) const { return make_dequantize(operands); }
@@ -48,6 +48,8 @@ struct Overloads {
   std::unique_ptr<Kernel> operator()(const ir::PoolAttrs& a) const { return make_pool(a, operands); }
   std::unique_ptr<Kernel> operator()(const ir::ReduceAttrs& a) const { return make_reduce(a, operands); }
   std::unique_ptr<Kernel> operator()(const ir::SoftmaxAttrs& a) const { return make_softmax(a, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::ShapeAttrs&) const { return unbound(); }
+  std::unique_ptr<Kernel> operator()(const ir::RangeAttrs&) const { return unbound(); }
   std::unique_ptr<Kernel> operator()(const ir::ConcatAttrs& a) const { return make_concat(a, operands); }
   std::unique_ptr<Kernel> operator()(const ir::PadAttrs& a) const { return make_pad(a, operands); }
   std::unique_ptr<Kernel> operator()(const ir::ReshapeAttrs&) const { return make_reshape(operands); }
@@ -55,6 +57,14 @@ struct Overloads {
   std::unique_ptr<Kernel> operator()(const ir::SliceAttrs& a) const { return make_slice(a, operands); }
   std::unique_ptr<Kernel> operator()(const ir::SplitAttrs& a) const { return make_split(a, operands); }
   std::unique_ptr<Kernel> operator()(const ir::ResizeAttrs& a) const { return make_resize(a, operands); }
+
+ private:
+  [[noreturn]] static std::unique_ptr<Kernel> unbound() {
+    fail(ErrorKind::internal, "follows from shapes that have not been bound");
+  }
+
+  const LayerOperands& operands;
+  const KernelOptions& options;
 };
 
 // Products: their second operand may be packed, further ones absent.
@@ -98,9 +108,9 @@ std::unique_ptr<Kernel> make_kernel(const LayerOperands& operands, const KernelO
   const ir::Layer& layer = operands.layer;
   try {
     check_operands(operands);
-    if (!options.device_rounding) return std::visit(Overloads{operands, options}, layer.attrs);
+    if (!options.device_rounding) return std::visit(Overloads(operands, options), layer.attrs);
     const DeviceLayer device(operands, *options.device_rounding);
-    return std::visit(Overloads{device.operands(), options}, device.operands().layer.attrs);
+    return std::visit(Overloads(device.operands(), options), device.operands().layer.attrs);
   } catch (const Error& e) {
     throw Error(e.kind(), layer.op + " '" + layer.name + "': " + e.what());
   } catch (const dnnl::error& e) {

@@ -52,6 +52,7 @@ bool is_plain(const Recognition& recognition, const ir::Layer& layer) {
   const ir::Graph& graph = recognition.graph;
   if (layer.as<ir::DynamicQuantizeAttrs>() || layer.as<ir::IntegerMatMulAttrs>() || layer.as<ir::IntegerConvAttrs>())
     return false;
+  if (layer.as<ir::ShapeAttrs>()) return true;  // whatever it reads the shape of
   bool integers = false;
   for (const std::vector<ir::ValueId>* values : {&layer.inputs, &layer.outputs}) {
     for (const ir::ValueId id : *values) {

@@ -13,6 +13,7 @@
 #include "compiler/program.h"
 #include "device/device.h"
 #include "frontend/recognise.h"
+#include "ir/binding.h"
 #include "runtime/executor.h"
 
 namespace {

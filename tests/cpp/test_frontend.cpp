@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "check.h"
+#include "ir/binding.h"
 #include "onnx_builder.h"
 
 using namespace vaip::test;

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "check.h"
+#include "ir/binding.h"
 #include "ir/graph.h"
 #include "one_layer.h"
 

@@ -8,6 +8,7 @@
 #include "frontend/protobuf_import.h"
 #include "frontend/recognise.h"
 #include "fuzz.h"
+#include "ir/binding.h"
 #include "partition/device_choice.h"
 #include "partition/partition.h"
 

@@ -139,6 +139,8 @@ class Builder {
   }
   Problem operator()(const ir::WhereAttrs&) const { return combined(sim::Function::add); }
   Problem operator()(const ir::CastAttrs&) const { return requantize(); }
+  Problem operator()(const ir::ShapeAttrs&) const { return requantize(); }  // known, and gone, in a bound graph
+  Problem operator()(const ir::RangeAttrs&) const { return requantize(); }
 
   Problem operator()(const ir::ArithmeticAttrs& attrs) const {
     using Op = ir::ArithmeticAttrs::Op;
