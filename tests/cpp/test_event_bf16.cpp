@@ -54,6 +54,15 @@ std::map<std::string, ir::Graph> layers_of_float_models() {
     const ir::ValueId w = b.value({64, 48, 2, 2}, ir::DType::s8, 0.5F, true);
     return b.layer("ConvTranspose", attrs, {b.input(image), w}, {1, 48, 122, 90});
   });
+  // Its weights fit no core as a whole: a product over patches.
+  build("patch embedding", [&](GraphBuilder& b) {
+    ir::ConvAttrs attrs;
+    attrs.kernel = attrs.strides = {16, 16};
+    attrs.dilations = {1, 1};
+    attrs.pads = {0, 0, 0, 0};
+    const ir::ValueId w = b.value({192, 3, 16, 16}, ir::DType::s8, 0.5F, true);
+    return b.layer("Conv", attrs, {b.input({1, 3, 224, 224}), w}, {1, 192, 14, 14});
+  });
   build("division", [&](GraphBuilder& b) {
     ir::ArithmeticAttrs attrs;
     attrs.op = ir::ArithmeticAttrs::Op::div;
