@@ -82,7 +82,7 @@ Model Model::from_bytes(const void* data, std::size_t size, const Options& optio
 }
 
 Model Model::with_options(const Options& options) const {
-  return guarded([&] { 
+  return guarded([&] {
     return Model(std::make_shared<const Impl>(impl_->file, partition::resolve_config(options), impl_.get()));
   });
 }

@@ -41,7 +41,8 @@ Part part_of(const ir::Graph& graph, const ir::Layer& layer) {
     reads_quantized = reads_quantized || (value.quant && !value.constant);
     has_float = has_float || is_float_tensor(value);
   }
-  for (const ValueId id : layer.outputs) has_float = has_float || (id != ir::kNoValue && is_float_tensor(graph.value(id)));
+  for (const ValueId id : layer.outputs)
+    has_float = has_float || (id != ir::kNoValue && is_float_tensor(graph.value(id)));
   return has_float && !reads_quantized ? Part::bf16 : Part::any;
 }
 

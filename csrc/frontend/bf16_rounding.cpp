@@ -18,9 +18,9 @@ bool has_unit_scale(const GraphIndex& index, const Node& node) {
 }
 
 bool computes_with_integers(const Node& node) {
-  constexpr std::array<std::string_view, 7> names = {"DynamicQuantizeLinear", "MatMulInteger",        "ConvInteger",
-                                                     "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "MatMulNBits",
-                                                     "QGemm"};
+  constexpr std::array<std::string_view, 7> names = {
+      "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger", "DynamicQuantizeMatMul",
+      "MatMulIntegerToFloat",  "MatMulNBits",   "QGemm"};
   return node.op_type.rfind("QLinear", 0) == 0 || qlinear_inputs(node) ||
          std::find(names.begin(), names.end(), node.op_type) != names.end();
 }

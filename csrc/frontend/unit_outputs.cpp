@@ -148,8 +148,7 @@ void UnitBuilder::finish_integers(ir::LayerAttrs attrs) {
   // Any constant that a Pad puts between integers is one of them.
   if (std::holds_alternative<ir::PadAttrs>(attrs)) moved = {0, 1};
   if (moved.first == moved.last || !same_parameters(moved)) {
-    decline("input `", local_.value(layer_.inputs[0]).name, "` ",
-            unfit(local_.value(layer_.inputs[0]).name));
+    decline("input `", local_.value(layer_.inputs[0]).name, "` ", unfit(local_.value(layer_.inputs[0]).name));
   }
   const ir::Value source = local_.value(layer_.inputs[0]);
   for (const std::string& name : node().outputs) {

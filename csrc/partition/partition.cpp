@@ -71,8 +71,9 @@ bool is_plain(const Recognition& recognition, const ir::Layer& layer) {
 // Compute layers are what an NPU is for; conversions and rearrangements come along where they lie between.
 bool is_compute(const Recognition& recognition, const ir::Layer& layer) {
   return !is_plain(recognition, layer) && layer.as<ir::QuantizeAttrs>() == nullptr &&
-         layer.as<ir::DequantizeAttrs>() == nullptr && layer.as<ir::CastAttrs>() == nullptr && layer.as<ir::RequantizeAttrs>() == nullptr &&
-         layer.as<ir::DynamicQuantizeAttrs>() == nullptr && !ir::is_data_movement(layer);
+         layer.as<ir::DequantizeAttrs>() == nullptr && layer.as<ir::CastAttrs>() == nullptr &&
+         layer.as<ir::RequantizeAttrs>() == nullptr && layer.as<ir::DynamicQuantizeAttrs>() == nullptr &&
+         !ir::is_data_movement(layer);
 }
 
 // nullopt where a shape is dynamic or unknown.

@@ -27,7 +27,8 @@ struct Machine {
   std::shared_ptr<const device::Stack> stack;
 };
 
-inline std::vector<sim::LayerProgram> programs_of(const ir::Graph& graph, const std::string& device, const std::string& stack) {
+inline std::vector<sim::LayerProgram> programs_of(const ir::Graph& graph, const std::string& device,
+                                                  const std::string& stack) {
   compiler::CompileOptions options;
   options.device = device::load(device);
   options.stack = device::load_stack(stack);
@@ -55,7 +56,7 @@ class Agreement {
     sum_ += off;
     if (off > most)
       report(target.device.name.c_str(), 0,
-                   detail::concat(target.stack.name, ": ", layer.op, " ", layer.name, ": ", steady, " and ", event));
+             detail::concat(target.stack.name, ": ", layer.op, " ", layer.name, ": ", steady, " and ", event));
   }
   void check() const {
     CHECK(layers_ > 0);

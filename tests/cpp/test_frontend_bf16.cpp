@@ -104,8 +104,8 @@ TEST(a_convolution_rounds_its_weights_and_keeps_its_bias) {
   const std::vector<float> exact = ramp(108);
   for (std::size_t i = 0; i < exact.size(); ++i)
     CHECK_EQ(weight.constant->as<std::uint16_t>()[i], vaip::to_bfloat16(exact[i]));
-  const auto kept = std::count_if(graph.values.begin(), graph.values.end(),
-                                  [](const ir::Value& v) { return v.name == "w"; });
+  const auto kept =
+      std::count_if(graph.values.begin(), graph.values.end(), [](const ir::Value& v) { return v.name == "w"; });
   CHECK_EQ(kept, 1);  // the float32 weights are not held beside the rounded ones
 }
 
@@ -172,8 +172,8 @@ TEST(fused_operators_become_several_layers) {
   FloatModel m;
   m.tensor("x", {2, 6, 8});
   m.input("mask", DType::s32, {2, 6});
-  m.op("Attention", {"x", m.weights("w", {8, 24}), m.weights("b", {24}), "mask"}, "a",
-       {{"num_heads", std::int64_t{2}}}, "com.microsoft");
+  m.op("Attention", {"x", m.weights("w", {8, 24}), m.weights("b", {24}), "mask"}, "a", {{"num_heads", std::int64_t{2}}},
+       "com.microsoft");
   m.op("SkipLayerNormalization", {"a", "x", m.weights("g", {8}), m.weights("h", {8}), m.weights("sb", {8})}, "s", {},
        "com.microsoft");
   m.op("FusedMatMul", {"s", m.weights("w1", {8, 8})}, "f", {{"alpha", 0.5F}, {"transB", std::int64_t{1}}},

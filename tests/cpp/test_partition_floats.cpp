@@ -25,8 +25,7 @@ OnnxBuilder float_model() {
 
 partition::Partition partitioned(const OnnxBuilder& m, const Config& config) {
   const bool converts = partition::converts_floats(m.graph, config);
-  const frontend::Recognition recognition =
-      frontend::recognise(m.graph, {frontend::Malformed::error, converts});
+  const frontend::Recognition recognition = frontend::recognise(m.graph, {frontend::Malformed::error, converts});
   return partition::partition(m.graph, recognition, config);
 }
 
