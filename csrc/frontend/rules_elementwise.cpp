@@ -69,7 +69,6 @@ void arithmetic(UnitBuilder& unit) {
   attrs.op = arithmetic_op(node.op_type);
   const bool variadic = node.op_type == "Sum" || attrs.op == Op::min || attrs.op == Op::max;
   if (variadic ? node.inputs.empty() : node.inputs.size() != 2) reject(node, "has ", node.inputs.size(), " inputs");
-  if (unit.is_plain(0)) return integer_arithmetic(unit, attrs);
   for (std::size_t i = 0; i < node.inputs.size(); ++i) unit.require_per_tensor(unit.add_operand(i));
   unit.require_activation();
   if (node.inputs.size() == 1) return unit.finish(ir::ElementwiseAttrs{{ir::Activation::Kind::identity, 0.0, 0.0}});
