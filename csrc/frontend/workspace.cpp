@@ -7,9 +7,16 @@ namespace vaip::frontend {
 
 Workspace::Workspace(const OnnxGraph& graph, bool converts_floats)
     : index_(graph),
-      evaluator_(graph, [this](const std::string& value) { return shape(value); }),
+      evaluator_(graph, [this](const std::string& value) { return shape_behind(value); }),
       converts_floats_(converts_floats),
       covered_(graph.nodes.size(), false) {}
+
+const ir::Shape* Workspace::shape_behind(const std::string& value) const {
+  if (const ir::Shape* own = shape(value)) return own;
+  if (const auto found = carried_.find(value); found != carried_.end()) return shape(found->second.name);
+  const auto producer = index_.producer(value);
+  return producer && is_dequantize(index_.node(*producer)) ? shape(index_.node(*producer).inputs[0]) : nullptr;
+}
 
 void Workspace::trace_shape_integers(std::size_t node) {
   if (auto integers = evaluator_.integers(index_.node(node))) {

@@ -68,6 +68,8 @@ class Workspace {
 
  private:
   ir::ValueId intern(const ir::Value& value);
+  // shape(), or that of the integers that a float value stands for.
+  const ir::Shape* shape_behind(const std::string& value) const;
 
   GraphIndex index_;
   ConstantEvaluator evaluator_;

@@ -178,4 +178,4 @@ TEST(targets_that_depend_on_data_are_declined) {
   CHECK(reasons.find("shape `given` is computed at run time") != std::string::npos);
 }
 
-VAIP_TEST_MAIN
+VAIP_TEST_MAIN()

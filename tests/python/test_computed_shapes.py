@@ -10,9 +10,6 @@ import onnx
 import pytest
 import vaip
 from encoder_models import small_encoder, tokens
-from hypothesis import given
-from hypothesis import strategies as st
-from layer_kinds import examples
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from sessions import claimed_nodes, cpu_session, vaip_session
@@ -162,8 +159,6 @@ def test_movement(movement: Callable[[Movement], str], optimize: bool) -> None:
     rng = np.random.default_rng(0)
     for batch, length in SHAPES:
         x = rng.integers(7, 256, (batch, length, CHANNELS), np.uint8)
-        if batch == 0 or length == 0:
-            continue
         got, expected = session.run(None, {"x": x})[0], reference.run(None, {"x": x})[0]
         np.testing.assert_array_equal(got, expected, err_msg=f"{batch} x {length}")
 
@@ -190,51 +185,10 @@ def test_a_target_that_depends_on_data_is_not_claimed() -> None:
     m = Movement()
     target = m.op("Cast", m.op("ReduceMax", m.x, axes=[0, 1, 2], keepdims=0), to=TensorProto.INT64)
     model = m.model(m.op("Expand", m.x, m.list_of(target, 1, 1, 1)))
-    partition = vaip.Model(model).partition()
-    reasons = {node.op: node.reason for node in partition.unclaimed}
+    session = vaip_session(model, fallback=True)
+    reasons = {node.op: node.reason for node in vaip.reports()[-1].unclaimed}
+    del session
     assert "is computed at run time" in reasons["Expand"]
-
-
-@given(st.data())
-@examples(40)
-def test_integer_arithmetic(data: st.DataObject) -> None:
-    """Masks and indices that depend on data, in their own type: nothing is rounded, and nothing saturates."""
-    dtype = data.draw(st.sampled_from((np.int64, np.int32)))
-    op = data.draw(st.sampled_from(("Add", "Sub", "Mul", "Div", "Min", "Max")))
-    big = int(np.iinfo(dtype).max)
-    element = st.integers(-big, big) if op in ("Min", "Max") else st.integers(-(2**15), 2**15)
-    a = np.array(data.draw(st.lists(element, min_size=6, max_size=6)), dtype).reshape(2, 3)
-    b = np.array(data.draw(st.lists(element.filter(bool), min_size=3, max_size=3)), dtype)
-    m = Movement()
-    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-    m.nodes.append(helper.make_node(op, ["a", "b"], ["c"], "arithmetic"))
-    is_small = m.op("Less", "c", m.constant(dtype(0)))
-    zero, one = (m.op("DequantizeLinear", m.constant(np.uint8(v)), *m.quantization) for v in (7, 11))
-    model = m.model(m.op("Where", is_small, zero, one))
-    del model.graph.input[:], model.graph.node[0]
-    for name, shape in (("a", ["n", 3]), ("b", [3])):
-        model.graph.input.append(helper.make_tensor_value_info(name, kind, shape))
-    model.graph.output.append(helper.make_tensor_value_info("c", kind, ["n", 3]))
-    session = vaip_session(model, optimize=False)
-    with np.errstate(over="ignore"):
-        for rows in (1, 2):
-            y, c = session.run(None, {"a": a[:rows], "b": b})
-            wide_a, wide_b = a[:rows].astype(object), b.astype(object)
-            exact = {
-                "Add": wide_a + wide_b,
-                "Sub": wide_a - wide_b,
-                "Mul": wide_a * wide_b,
-                "Min": np.minimum(wide_a, wide_b),
-                "Max": np.maximum(wide_a, wide_b),
-                "Div": np.array(
-                    [
-                        [int(abs(p) // abs(q)) * (1 if p * q >= 0 else -1) for p, q in zip(r, wide_b, strict=True)]
-                        for r in wide_a
-                    ]
-                ),
-            }[op]
-            np.testing.assert_array_equal(c, exact.astype(dtype))
-            np.testing.assert_array_equal(y, np.where(exact < 0, 7, 11))
 
 
 class Sentences(CalibrationDataReader):
