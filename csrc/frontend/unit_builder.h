@@ -129,6 +129,7 @@ class UnitBuilder {
   Operand dequantized_constant(std::size_t dq, const TensorData& stored) const;
   const ir::Value& add(Operand operand);
   const ir::Value& add_stored(const std::string& value, ir::DType dtype);  // without parameters; a constant's type wins
+  void fuse_bias(const ir::LayerAttrs& attrs, std::string& output);
   void fuse_activation(ir::LayerAttrs& attrs, std::string& output);
   void absorb(std::size_t node, std::string& output);  // the node that follows: its output is the layer's
   void add_output(ir::Value value);

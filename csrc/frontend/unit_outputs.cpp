@@ -32,6 +32,25 @@ std::string layer_name(const Node& node) {
 
 }  // namespace
 
+// Exporters write the bias of a linear layer as an Add behind its MatMul. In floats the two are one sum, rounded once.
+void UnitBuilder::fuse_bias(const ir::LayerAttrs& attrs, std::string& output) {
+  const auto* product = std::get_if<ir::MatMulAttrs>(&attrs);
+  if (!product || !converts_floats() || layer_.inputs.size() != 3 || layer_.inputs[2] != ir::kNoValue) return;
+  const ir::Value &x = local_.value(layer_.inputs[0]), &weight = local_.value(layer_.inputs[1]);
+  if (x.quant || !weight.constant || weight.shape.size() != 2 || product->activation.kind != ir::Activation::Kind::none)
+    return;
+  const auto reader = index().sole_consumer(output);
+  if (!reader) return;
+  const Node& add = index().node(*reader);
+  if (add.op_type != "Add" || !add.domain.empty() || add.inputs.size() != 2) return;
+  const std::string& other = add.inputs[add.inputs[0] == output ? 1 : 0];
+  const TensorData* bias = index().constant(other);
+  const std::int64_t columns = weight.shape[product->transpose_b ? 0 : 1];
+  if (!bias || !is_float_type(bias->dtype) || bias->shape != ir::Shape{columns}) return;
+  layer_.inputs[2] = local_.add_value(constant_value(other, *bias, std::nullopt));
+  absorb(*reader, output);
+}
+
 void UnitBuilder::fuse_activation(ir::LayerAttrs& attrs, std::string& output) {
   if (auto* elementwise = std::get_if<ir::ElementwiseAttrs>(&attrs)) {
     ir::Activation& function = elementwise->function;
@@ -164,6 +183,7 @@ void UnitBuilder::finish_integers(ir::LayerAttrs attrs) {
 void UnitBuilder::finish(ir::LayerAttrs attrs, std::size_t outputs) {
   if (on_integers_) return finish_integers(std::move(attrs));
   std::string first = node().outputs[0];
+  fuse_bias(attrs, first);
   fuse_activation(attrs, first);
   const Kept kind = kept(attrs);
   add_computed_output(first, kind);

@@ -310,4 +310,23 @@ TEST(quantized_constants_of_float_layers_are_dequantized) {
   CHECK_EQ(vaip::from_bfloat16(weight.constant->as<std::uint16_t>()[0]), 0.25F);
 }
 
+// The bias that exporters add behind a product is part of its sum; what is no bias is not.
+TEST(an_added_bias_belongs_to_the_product) {
+  FloatModel m;
+  m.tensor("x", {2, 3, 8});
+  const std::string sum =
+      m.op("Add", {m.weights("bias", {4}), m.op("MatMul", {"x", m.weights("w", {8, 4})}, "p")}, "s");
+  m.op("Add", {m.op("MatMul", {m.op("Relu", {sum}, "r"), m.weights("v", {4, 3})}, "q"), m.weights("table", {3, 3})},
+       "y");
+  m.ends("y");
+  const Recognition r = converted(m.graph);
+  CHECK(all_claimed(r));
+  const ir::Graph graph = frontend::executable(r);
+  CHECK_EQ(operators(graph), "Cast MatMul MatMul Add Cast");
+  const ir::Layer& first = graph.layers[1];
+  CHECK_EQ(first.onnx_nodes.size(), 3u);
+  CHECK(first.as<ir::MatMulAttrs>()->activation.kind == Kind::relu);
+  CHECK(graph.value(first.inputs[2]).dtype == DType::f32 && graph.value(first.inputs[2]).name == "bias");
+}
+
 VAIP_TEST_MAIN()
