@@ -30,6 +30,8 @@ sys.path.insert(0, str(Path(__file__).parent / "models"))
 import pretrained
 
 LEAST_COSINE, LEAST_SAME_NEIGHBOUR, LEAST_NODES = 0.999, 0.99, 0.95
+# Two neighbours whose cosines to a sentence are nearer to each other than this are a tie at 8 bits of precision.
+TIE = 0.002
 BATCH = 8
 
 
@@ -43,6 +45,9 @@ class Result:
     mean_cosine: float
     least_cosine_in_batches: float
     same_neighbour: float  # the share of the sentences whose nearest other sentence is the same
+    same_clear_neighbour: float  # of those whose nearest two are no tie in FP32
+    ties: int
+    most_lost: float  # by how much the cosine in FP32 of the neighbour found falls short of the nearest one's
     same_five: float  # whose five nearest are the same, in the same order
     nodes: int
     nodes_on_ipu: int
@@ -51,7 +56,7 @@ class Result:
     def holds(self) -> bool:
         return (
             min(self.least_cosine, self.least_cosine_in_batches) >= LEAST_COSINE
-            and self.same_neighbour >= LEAST_SAME_NEIGHBOUR
+            and self.same_clear_neighbour >= LEAST_SAME_NEIGHBOUR
             and self.nodes_on_ipu >= LEAST_NODES * self.nodes
         )
 
@@ -110,7 +115,11 @@ def measure(model: Path, count: int = 200) -> Result:
     ours, theirs = (embedder.embed(session, sentences, 1) for session in ("npu", "cpu"))
     batches = cosines(embedder.embed("npu", sentences, BATCH), theirs)
     alone = cosines(ours, theirs)
-    same = nearest(ours, 5) == nearest(theirs, 5)
+    found, expected = nearest(ours, 5), nearest(theirs, 5)
+    same = found == expected
+    wide = theirs.astype(np.float64)
+    closeness = np.take_along_axis(wide @ wide.T, np.c_[expected[:, :2], found[:, :1]], axis=1)
+    clear = closeness[:, 0] - closeness[:, 1] >= TIE
     report = embedder.npu.report()
     return Result(
         sentences=count,
@@ -121,6 +130,9 @@ def measure(model: Path, count: int = 200) -> Result:
         mean_cosine=float(alone.mean()),
         least_cosine_in_batches=float(batches.min()),
         same_neighbour=float(same[:, 0].mean()),
+        same_clear_neighbour=float(same[clear, 0].mean()),
+        ties=int(np.count_nonzero(~clear)),
+        most_lost=float((closeness[:, 0] - closeness[:, 2]).max()),
         same_five=float(same.all(1).mean()),
         nodes=report.nodes.total,
         nodes_on_ipu=report.nodes.ipu,
