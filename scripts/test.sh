@@ -35,4 +35,4 @@ cmake --build "${directory}/example"
   python/vaip/demo/data/digits_int8.onnx tests/cpp/data/digit_4.txt
 
 step "Python tests"
-python -m pytest
+python -m pytest --numprocesses "${jobs}" --dist loadfile

@@ -75,7 +75,7 @@ frontend::ContextBinary cluster_content(const OrtGraph& graph, const partition::
   if (import.graph.nodes.size() == 1 && is_own_context(import.graph.nodes[0]))
     return read_context(import.graph.nodes[0], model_path(graph));
   frontend::ContextBinary content{std::move(import.graph), {}};
-  if (partition::converts_floats(content.graph, config)) content.properties[kConversion] = "1";
+  if (partition::cluster_converts_floats(content.graph, config)) content.properties[kConversion] = "1";
   return content;
 }
 

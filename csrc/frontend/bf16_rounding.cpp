@@ -7,6 +7,7 @@
 #include "frontend/integer_operators.h"
 #include "frontend/node_access.h"
 #include "frontend/quantization.h"
+#include "frontend/unit_values.h"
 
 namespace vaip::frontend {
 namespace {
@@ -23,6 +24,13 @@ bool computes_with_integers(const Node& node) {
       "MatMulIntegerToFloat",  "MatMulNBits",   "QGemm"};
   return node.op_type.rfind("QLinear", 0) == 0 || qlinear_inputs(node) ||
          std::find(names.begin(), names.end(), node.op_type) != names.end();
+}
+
+bool may_have_weights(const Node& node) {
+  constexpr std::array<std::string_view, 8> products = {"Conv",      "ConvTranspose", "Gemm",        "MatMul",
+                                                        "FusedConv", "FusedGemm",     "FusedMatMul", "Attention"};
+  return std::find(products.begin(), products.end(), node.op_type) != products.end() ||
+         node.op_type.find("Normalization") != std::string::npos;
 }
 
 }  // namespace
@@ -45,6 +53,17 @@ bool is_quantized(const OnnxGraph& graph) {
   return std::any_of(graph.nodes.begin(), graph.nodes.end(), [&](const Node& node) {
     if (is_quantize_operator(node) || is_dequantize_operator(node)) return !is_bf16_rounding(index, node);
     return computes_with_integers(node);
+  });
+}
+
+bool has_float_weights(const OnnxGraph& graph) {
+  const auto is_weight = [&](const std::string& value) {
+    const auto found = graph.constants.find(value);
+    return found != graph.constants.end() && is_float_type(found->second.dtype) &&
+           ir::element_count(found->second.shape) > 1;
+  };
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [&](const Node& node) {
+    return may_have_weights(node) && std::any_of(node.inputs.begin(), node.inputs.end(), is_weight);
   });
 }
 

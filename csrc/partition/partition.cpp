@@ -345,7 +345,12 @@ class Partitioner {
 }  // namespace
 
 bool converts_floats(const OnnxGraph& graph, const Config& config) {
-  return config.enable_f32_to_bf16_conversion.value_or(!frontend::is_quantized(graph));
+  return config.enable_f32_to_bf16_conversion.value_or(!frontend::is_quantized(graph) &&
+                                                       frontend::has_float_weights(graph));
+}
+
+bool cluster_converts_floats(const OnnxGraph& cluster, const Config& config) {
+  return config.enable_f32_to_bf16_conversion.value_or(!frontend::is_quantized(cluster));
 }
 
 Partition partition(const OnnxGraph& graph, const Recognition& recognition, const Config& config) {

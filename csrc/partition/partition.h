@@ -28,9 +28,12 @@ struct Partition {
   bool converts_floats = false;      // as the graph was recognised
 };
 
-// Whether the float layers of this graph are to be claimed, too: as the configuration says, else where nothing in the
-// graph is quantized. A cluster that was claimed with it gives the same answer as the graph that it was cut out of.
+// Whether the float layers of this graph are to be claimed, too: as the configuration says, else where the graph has
+// float weights and nothing in it is quantized.
 bool converts_floats(const frontend::OnnxGraph& graph, const Config& config);
+
+// The same for a cluster of such a graph, whose weights may be in another one.
+bool cluster_converts_floats(const frontend::OnnxGraph& cluster, const Config& config);
 
 // Deterministic. Clusters are convex and free of cycles between them: no path leaves one and comes back.
 Partition partition(const frontend::OnnxGraph& graph, const frontend::Recognition& recognition, const Config& config);

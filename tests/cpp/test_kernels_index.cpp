@@ -160,6 +160,8 @@ TEST(comparisons_are_exact) {
     switch (op) {
       case Op::equal:
         return a == b;
+      case Op::unequal:
+        return a != b;
       case Op::greater:
         return a > b;
       case Op::greater_or_equal:
@@ -172,12 +174,12 @@ TEST(comparisons_are_exact) {
   };
   Random random(4);
   for (int i = 0; i < 300; ++i) {
-    const auto op = static_cast<Op>(i % 5);
+    const auto op = static_cast<Op>(i % 6);
     const auto rank = static_cast<std::size_t>(between(random, 1, 4));
     const Shape shape = random_shape(random, rank, 8);
     Shape other = shape;
     for (std::int64_t& dim : other) dim = random() % 3 == 0 ? 1 : dim;
-    const bool quantized = i % 3 != 0;
+    const bool quantized = i % 5 != 0;
     const DType left = quantized ? pick<DType>(random, {DType::u8, DType::s16}) : DType::s32;
     Tensor a = describe(left, shape), b = describe(quantized ? DType::u8 : DType::s32, other);
     // 0.1f is no power of two: in float32 many unequal products would be equal.

@@ -53,6 +53,20 @@ TEST(float_models_are_claimed_unless_the_configuration_says_no) {
   CHECK(reason_of(off, 0).find("is float; quantize it") != std::string::npos);
 }
 
+// Nothing is known of the precision that arithmetic without weights is meant to have.
+TEST(only_trained_models_are_converted_unasked) {
+  OnnxBuilder m;
+  m.input("x", ir::DType::f32, {2, 4});
+  m.input("w", ir::DType::f32, {4, 4});
+  m.node("MatMul", {"x", "w"}, {"a"});
+  m.node("Add", {"a", m.floats("offsets", {4}, std::vector<float>(4, 1.0F))}, {"y"});
+  m.output("y");
+  Config config;
+  CHECK(!partition::converts_floats(m.graph, config));
+  config.enable_f32_to_bf16_conversion = true;
+  CHECK(partition::converts_floats(m.graph, config));
+}
+
 TEST(quantized_models_keep_their_float_layers_unless_asked) {
   OnnxBuilder m = float_model();
   m.q("y", "yq");
@@ -74,7 +88,7 @@ TEST(converted_layers_have_the_type_bfloat16) {
   CHECK(reason_of(none, 0).find("activation type bfloat16 is not listed in") == 0);
   config.dtypes.clear();
   config.op_types = {"MatMul"};
-  CHECK_EQ(partitioned(m, config).clusters[0].nodes.size(), 1u);
+  CHECK_EQ(partitioned(m, config).clusters[0].nodes.size(), 2u);  // with the bias that is added behind it
 }
 
 // Moving floats about is not what an NPU is for.
@@ -83,7 +97,9 @@ TEST(data_movement_alone_stays_on_the_cpu) {
   m.input("x", ir::DType::f32, {2, 4});
   m.node("Transpose", {"x"}, {"y"});
   m.output("y");
-  CHECK(reason_of(partitioned(m, {}), 0).find("only conversions and data movement here") == 0);
+  Config config;
+  config.enable_f32_to_bf16_conversion = true;
+  CHECK(reason_of(partitioned(m, config), 0).find("only conversions and data movement here") == 0);
 }
 
 VAIP_TEST_MAIN()

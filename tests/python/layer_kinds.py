@@ -538,7 +538,7 @@ def draw_layer(draw: Draw, b: ModelBuilder, kind: str) -> list[Edge | PlainEdge]
     """A layer of the kind, as the model's outputs; behind one that only moves elements comes one that computes."""
     edges = KINDS[kind](draw, b)
     if kind in MOVEMENT:
-        edges += [b.finish(b.dq(edge), "LeakyRelu") for edge in edges]
+        edges += [b.finish(b.dq(edge), "LeakyRelu") for edge in edges if isinstance(edge, Edge)]
     for edge in edges:
         b.plain_output(edge) if isinstance(edge, PlainEdge) else b.output(edge)
     return edges

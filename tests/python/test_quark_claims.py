@@ -75,6 +75,7 @@ def test_forms_that_do_not_fit_have_a_reason(case: str) -> None:
 
 @pytest.mark.parametrize("kind", ["float16", "bfloat16"])
 def test_sixteen_bit_floats_stay_with_the_cpu(kind: str) -> None:
+    """bfloat16 without the conversion of floats, for which a model without weights has to ask."""
     elem_type = TensorProto.FLOAT16 if kind == "float16" else TensorProto.BFLOAT16
     nodes = [
         q_node("com.amd.quark"),

@@ -157,7 +157,9 @@ class TestPrediction:
 
     def test_nothing_on_the_npu_is_an_error(self, demo_data: Path) -> None:
         shapes = input_shapes(demo_data / "digits_fp32.onnx", {})
-        result = evaluate(sweep.OnnxModel(str(demo_data / "digits_fp32.onnx"), (), shapes), sweep.Point("strix", {}))
+        unconverted = (("enable_f32_to_bf16_conversion", "0"),)
+        model = sweep.OnnxModel(str(demo_data / "digits_fp32.onnx"), unconverted, shapes)
+        result = evaluate(model, sweep.Point("strix", {}))
         assert isinstance(result, str)
         assert "no layer runs on the NPU" in result
 

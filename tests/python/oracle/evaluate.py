@@ -331,6 +331,7 @@ _OPERATORS: dict[str, Callable[[Node], Reals | Tensor | list[Reals]]] = {
     "Clip": _clip,
     "Concat": lambda n: np.concatenate([t.real for t in n.inputs], axis=n.attr("axis")),
     "Pad": _pad,
+    "Shape": lambda n: Tensor(np.array(n.inputs[0].array.shape[n.attr("start", 0) : n.attr("end", None)], np.int64)),
     "Reshape": lambda n: movement.reshape(n.real(0), n.integers(1, "shape"), bool(n.attr("allowzero", 0))),
     "Flatten": lambda n: movement.flatten(n.real(0), n.attr("axis", 1)),
     "Squeeze": lambda n: movement.squeeze(n.real(0), n.integers(1, "axes")),
