@@ -247,7 +247,8 @@ void UnitBuilder::trace_unquantized() {
       reads_float = true;
     }
   }
-  if (reads_float) decline("all of its tensors are float or plain integers; quantize them");
+  if (reads_float)
+    decline("all of its tensors are float or plain integers; quantize them, or set enable_f32_to_bf16_conversion");
   for (const ir::ValueId id : layer_.outputs) {
     if (id != ir::kNoValue && local_.value(id).dtype == ir::DType::f32)
       workspace_.mark_unquantized(local_.value(id).name);

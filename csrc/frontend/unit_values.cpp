@@ -55,7 +55,7 @@ std::string not_quantized(const GraphIndex& index, const std::string& value) {
     case ir::DType::undefined:
       return "comes from no DequantizeLinear; quantize it";
     case ir::DType::f32:
-      return "is float; quantize it (no DequantizeLinear before it)";
+      return "is float; quantize it (no DequantizeLinear before it), or set enable_f32_to_bf16_conversion";
     case ir::DType::f16:
     case ir::DType::bf16:
     case ir::DType::f64:
