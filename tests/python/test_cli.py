@@ -101,6 +101,9 @@ class TestRun:
         assert layer["tile"].keys() == {"m", "k", "n"}
         assert value["host_ms"]["session_load"] > 0
         assert value["host_ms"]["run_median"] > 0
+        assert value["throughput"]["unit"] == "image"
+        assert value["throughput"]["per_run"] == 1
+        assert value["throughput"]["per_second"] == pytest.approx(1e3 / value["latency_ms"])
 
     def test_device_option_and_file(self, vaip_command: CommandLine, digits_int8: Path) -> None:
         assert vaip_command.json("run", digits_int8, "--device", "phx")["device"] == "phoenix"

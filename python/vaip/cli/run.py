@@ -35,6 +35,7 @@ from vaip.cli.common import (
 from vaip.cli.timing import RunTimes, timed_run
 from vaip.inputs import make_inputs
 from vaip.sessions import NpuSession
+from vaip.throughput import work_of
 
 
 def add_to(app: typer.Typer) -> None:
@@ -83,11 +84,13 @@ def run(
         report = session.report()
     host_ms = {"session_load": load_ms, "run_median": times.median_ms, "run_min": times.min_ms, "run_p95": times.p95_ms}
     values: dict[str, Any] = report.to_dict() | {"model": str(model), "host_ms": host_ms}
-    shown: list[RenderableType] = [
-        *what_if(values["overrides"]),
-        report,
-        Text(f"On this host: load {load_ms:.1f} ms, run {times.median_ms:.2f} ms (median of {runs})"),
-    ]
+    shown: list[RenderableType] = [*what_if(values["overrides"]), report]
+    if report.latency_ms:
+        work = work_of(arrays)
+        rate = work.per_second(report.latency_ms)
+        values["throughput"] = {"unit": work.unit, "per_run": work.count, "per_second": rate}
+        shown.append(Text(f"Throughput: {rate:,.1f} {work.unit}s/s predicted, {work.count:,} in a run"))
+    shown.append(Text(f"On this host: load {load_ms:.1f} ms, run {times.median_ms:.2f} ms (median of {runs})"))
     if trace is not None:
         report.trace(trace)
         values["trace"] = str(trace)
