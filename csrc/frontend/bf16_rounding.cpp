@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <string_view>
+#include <unordered_set>
 
 #include "frontend/integer_operators.h"
 #include "frontend/node_access.h"
@@ -57,14 +58,24 @@ bool is_quantized(const OnnxGraph& graph) {
 }
 
 bool has_float_weights(const OnnxGraph& graph) {
-  const auto is_weight = [&](const std::string& value) {
-    const auto found = graph.constants.find(value);
-    return found != graph.constants.end() && is_float_type(found->second.dtype) &&
-           ir::element_count(found->second.shape) > 1;
-  };
-  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [&](const Node& node) {
-    return may_have_weights(node) && std::any_of(node.inputs.begin(), node.inputs.end(), is_weight);
-  });
+  std::unordered_set<std::string_view> constants, weights;
+  for (const auto& [name, tensor] : graph.constants) {
+    constants.insert(name);
+    if (is_float_type(tensor.dtype) && ir::element_count(tensor.shape) > 1) weights.insert(name);
+  }
+  for (const Node& node : graph.nodes) {
+    const auto is_fixed = [&](const std::string& value) { return value.empty() || constants.count(value) != 0; };
+    const auto is_weight = [&](const std::string& value) { return weights.count(value) != 0; };
+    const bool weighted = std::any_of(node.inputs.begin(), node.inputs.end(), is_weight);
+    if (!std::all_of(node.inputs.begin(), node.inputs.end(), is_fixed)) {
+      if (weighted && may_have_weights(node)) return true;
+      continue;
+    }
+    // A constant by way of a Cast, a Transpose, a QuantizeLinear to bfloat16, ...
+    constants.insert(node.outputs.begin(), node.outputs.end());
+    if (weighted) weights.insert(node.outputs.begin(), node.outputs.end());
+  }
+  return false;
 }
 
 }  // namespace vaip::frontend

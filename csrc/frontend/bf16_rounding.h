@@ -12,8 +12,8 @@ bool is_bf16_rounding(const GraphIndex& index, const Node& node);
 // for the IPU. (Its float layers are meant to be float.)
 bool is_quantized(const OnnxGraph& graph);
 
-// Whether a product or a normalization reads a float constant of more than one element: a trained network, and not
-// arithmetic by itself, whose results nobody expects to be rounded.
+// Whether a product or a normalization reads a float constant of more than one element, or what is computed of one: a
+// trained network, and not arithmetic by itself, whose results nobody expects to be rounded.
 bool has_float_weights(const OnnxGraph& graph);
 
 }  // namespace vaip::frontend

@@ -67,6 +67,16 @@ TEST(only_trained_models_are_converted_unasked) {
   CHECK(partition::converts_floats(m.graph, config));
 }
 
+TEST(weights_may_come_by_way_of_other_nodes) {
+  OnnxBuilder m;
+  m.input("x", ir::DType::f32, {2, 4});
+  m.node("Transpose", {m.floats("w", {4, 4}, std::vector<float>(16, 1.0F))}, {"turned"});
+  m.node("Identity", {"turned"}, {"same"});
+  m.node("MatMul", {"x", "same"}, {"y"});
+  m.output("y");
+  CHECK(partition::converts_floats(m.graph, {}));
+}
+
 TEST(quantized_models_keep_their_float_layers_unless_asked) {
   OnnxBuilder m = float_model();
   m.q("y", "yq");
