@@ -337,4 +337,28 @@ const T& pick(Random& random, const std::vector<T>& from) {
   return from[random() % from.size()];
 }
 
+// What an arithmetic layer computes of two real numbers.
+inline double arithmetic(ir::ArithmeticAttrs::Op op, double a, double b) {
+  using Op = ir::ArithmeticAttrs::Op;
+  switch (op) {
+    case Op::add:
+      return a + b;
+    case Op::sub:
+      return a - b;
+    case Op::mul:
+      return a * b;
+    case Op::div:
+      return a / b;
+    case Op::min:
+      return b < a ? b : a;
+    case Op::max:
+      return b > a ? b : a;
+    case Op::pow:
+      return std::pow(a, b);
+    case Op::prelu:
+      return a < 0 ? a * b : a;
+  }
+  return 0;
+}
+
 }  // namespace vaip::test

@@ -129,28 +129,6 @@ TEST(every_function_on_every_type) {
   }
 }
 
-double arithmetic(Op op, double a, double b) {
-  switch (op) {
-    case Op::add:
-      return a + b;
-    case Op::sub:
-      return a - b;
-    case Op::mul:
-      return a * b;
-    case Op::div:
-      return a / b;
-    case Op::min:
-      return b < a ? b : a;
-    case Op::max:
-      return b > a ? b : a;
-    case Op::pow:
-      return std::pow(a, b);
-    case Op::prelu:
-      return a < 0 ? a * b : a;
-  }
-  return 0;
-}
-
 double broadcast_real(const Tensor& t, const Index& at) {
   Index own;
   const std::size_t lead = at.size() - t.value.shape.size();
