@@ -173,8 +173,9 @@ class Steady {
     Shares first{}, all{};
     for (const std::size_t i : {0, 1}) {
       const double portion = first_waves(paths_[i], groups);
-      first[i] = arrival(i, std::min(share, paths_[i].first_unit) * portion, 0, 0);
-      all[i] = arrival(i, share * portion, share * first_waves(paths_[1 - i], groups), written);
+      const double first_unit = paths_[i].first_unit;
+      first[i] = arrival(i, first_unit * portion, 0, 0);
+      all[i] = arrival(i, std::max(share, first_unit) * portion, share * first_waves(paths_[1 - i], groups), written);
     }
     double head = 0;  // until the first call
     for (const std::size_t i : {0, 1})
@@ -189,7 +190,9 @@ class Steady {
       longest = std::max(longest, begin + by_channel(paths_[i], share, all[i]));
       if (share < 1) continue;
       if (paths_[i].operand->staging.replays > 1) longest = std::max(longest, begin + by_first_pass(i));
-      if (paths_[i].operand->staging.unit_tiles > 1) longest = std::max(longest, begin + by_units(paths_[i], all[i]));
+      const bool in_turns = paths_[i].operand->staging.unit_tiles > 1;
+      const bool slower_than_calls = paths_[i].tiles == calls_ && paths_[i].near_tile > call_;
+      if (in_turns || slower_than_calls) longest = std::max(longest, begin + by_units(paths_[i], all[i]));
     }
     return longest;
   }
@@ -243,7 +246,8 @@ class Steady {
   }
 
   // Units of several tiles take turns in the memory tiles: each waits for room, which the one before the last makes
-  // once all of it has been sent, which waits for room in the cores.
+  // once all of it has been sent, which waits for room in the cores. While a core works on a block's epilogue, no more
+  // tiles come than its buffers hold.
   double by_units(const Path& path, double arrival) const {
     constexpr std::int64_t kBlocks = 4, kSettled = 2;  // the others take as long as those after the settled ones
     const auto blocks = static_cast<std::int64_t>(blocks_), played = std::min(blocks, kBlocks);
@@ -251,7 +255,8 @@ class Steady {
     std::array<double, 2> sent{}, called{};  // the last two units; the calls on the last two tiles
     // A single output buffer makes the core wait between two blocks, when the next units catch up.
     const double leaving = c().operand->buffers == 1 && blocks > 1 ? c().near_tile : 0;
-    const double per_call = (core_ - static_cast<double>(blocks - 1) * leaving) / calls_;
+    const double waiting = core_ - compute_ - static_cast<double>(blocks - 1) * leaving;  // for single input buffers
+    const double per_call = call_ + waiting / calls_;
     double arrived = 0, settled = 0;
     for (std::int64_t block = 0; block < played; ++block) {
       if (block == kSettled) settled = called[0];
@@ -262,7 +267,8 @@ class Steady {
         for (std::int64_t tile = 0; tile < tiles; ++tile) {
           at = std::max(at, called[1]) + path.near_tile;
           const double free = called[0] + (block > 0 && i == 0 && tile == 0 ? leaving : 0);
-          called = {std::max(free, at) + per_call, called[0]};
+          const double epilogue = i + 1 == count && tile + 1 == tiles ? block_ : 0;
+          called = {std::max(free, at) + per_call + epilogue, called[0]};
         }
         sent = {at, sent[0]};
       }

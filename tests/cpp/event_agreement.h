@@ -45,16 +45,16 @@ inline std::vector<sim::LayerProgram> on_the_array(std::vector<sim::LayerProgram
   return layers;
 }
 
-// The steady state against the event-driven simulation: within 2 percent, or `most` where more is known.
+// The steady state against the event-driven simulation: within 2 percent.
 class Agreement {
  public:
-  void add(const sim::LayerProgram& layer, const sim::Target& target, double most = 2) {
+  void add(const sim::LayerProgram& layer, const sim::Target& target) {
     const double steady = sim::time_layer(layer, target).cycles;
     const double event = sim::time_layer(layer, target, sim::Mode::event).cycles;
     const double off = 100 * std::fabs(steady / event - 1);
     ++layers_;
     sum_ += off;
-    if (off > most)
+    if (off > 2)
       report(target.device.name.c_str(), 0,
              detail::concat(target.stack.name, ": ", layer.op, " ", layer.name, ": ", steady, " and ", event));
   }
