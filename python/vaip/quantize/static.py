@@ -1,0 +1,153 @@
+"""Static quantization: checks, the tool that the recipe needs, and an output that is there whole or not at all."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+from numpy.typing import NDArray
+
+from vaip.quantize import onnxruntime_backend, preflight
+from vaip.quantize.calibration import CalibrationData
+from vaip.quantize.errors import QuantizeError
+from vaip.quantize.recipe import Recipe
+from vaip.quantize.signature import model_inputs
+
+Progress = Callable[[str, int, int], None]  # step, done, all
+_WHOLE_IN_ONE_FILE = 1 << 31  # protobuf's limit
+
+
+@dataclass(frozen=True)
+class QuantizationResult:
+    path: Path
+    size_bytes: int  # with its file of weights where there is one
+    source_size_bytes: int
+    seconds: float
+    tool: str  # quark or onnxruntime
+    recipe: Recipe
+    batches: int  # of calibration data
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "model": str(self.path),
+            "size_bytes": self.size_bytes,
+            "source_size_bytes": self.source_size_bytes,
+            "seconds": self.seconds,
+            "tool": self.tool,
+            "calibration_batches": self.batches,
+            "recipe": self.recipe.to_dict(),
+        }
+
+
+def quantize_static(
+    model: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    calibration: CalibrationData | Iterable[Mapping[str, NDArray[Any]]] | None = None,
+    recipe: Recipe | str = "XINT8",
+    *,
+    dims: Mapping[str, int] | None = None,
+    progress: Progress | None = None,
+) -> QuantizationResult:
+    """Quantizes the model as the recipe (or the preset of that name) says.
+
+    `dims` fixes named dynamic dimensions. Presets without calibrated scales need no calibration data. Raises
+    QuantizeError where the model, the data or the recipe cannot be used; then there is no output file.
+    """
+    start = time.perf_counter()
+    recipe = Recipe(recipe) if isinstance(recipe, str) else recipe
+    source, target = Path(model), Path(output)
+    preflight.check_writable(target)
+    if target.exists() and source.exists() and target.samefile(source):
+        raise QuantizeError(f"{target}: is the model that is to be quantized; name another output")
+    proto = preflight.read_model(source)
+    preflight.fix_dimensions(proto, dims or {})
+    preflight.check_model(proto, recipe)
+    data = _checked(calibration, proto, recipe)
+    tool = choose_tool(recipe)
+    with tempfile.TemporaryDirectory(prefix=f".{target.stem}-", dir=target.parent) as scratch:
+        # The tools write into a directory of their own under the final name, which a file of weights bears, too.
+        prepared, written = Path(scratch) / "source" / "float.onnx", Path(scratch) / "result" / target.name
+        prepared.parent.mkdir()
+        written.parent.mkdir()
+        external = proto.ByteSize() >= _WHOLE_IN_ONE_FILE
+        onnx.save(proto, prepared, save_as_external_data=external)
+        report = progress or (lambda step, done, total: None)
+        if tool == "quark":
+            from vaip.quantize import quark_backend
+
+            quark_backend.quantize(prepared, written, data, recipe, report, external=external)
+        else:
+            onnxruntime_backend.quantize(prepared, written, data, recipe, report, external=external)
+        files = _moved(written, target)
+    return QuantizationResult(
+        path=target,
+        size_bytes=sum(file.stat().st_size for file in files),
+        source_size_bytes=_size_of(proto, source),
+        seconds=time.perf_counter() - start,
+        tool=tool,
+        recipe=recipe,
+        batches=0 if data is None else len(data),
+    )
+
+
+def choose_tool(recipe: Recipe) -> str:
+    """The tool that the recipe names; else Quark where it is installed, or onnxruntime where that suffices."""
+    reason = onnxruntime_backend.unable(recipe)
+    if recipe.tool == "onnxruntime":
+        if reason:
+            raise QuantizeError(f"onnxruntime.quantization cannot do this: {reason}; use the tool quark")
+        return "onnxruntime"
+    if importlib.util.find_spec("quark") is not None:
+        return "quark"
+    if recipe.tool == "quark" or reason:
+        why = reason or "the recipe names it"
+        raise QuantizeError(f"AMD Quark is needed ({why}) and not installed: pip install 'vaip[quark]'")
+    return "onnxruntime"
+
+
+def _checked(
+    calibration: CalibrationData | Iterable[Mapping[str, NDArray[Any]]] | None,
+    model: onnx.ModelProto,
+    recipe: Recipe,
+) -> CalibrationData | None:
+    if calibration is None:
+        if needs_data(recipe):
+            raise QuantizeError(
+                f"{recipe.describe()} needs calibration data: a folder of images, .npz, .npy or module:object"
+            )
+        return None
+    data = calibration if isinstance(calibration, CalibrationData) else CalibrationData(calibration)
+    data.check(model_inputs(model))
+    return data
+
+
+def needs_data(recipe: Recipe) -> bool:
+    return recipe.base.calibrated or recipe.finetunes or recipe.smooth_quant is not None or bool(recipe.precisions)
+
+
+def _moved(written: Path, target: Path) -> list[Path]:
+    """Moves the model, and before it the file of weights that it names, to where they belong."""
+    if not written.is_file():
+        raise QuantizeError("the quantizer ended without a model")
+    files = sorted(written.parent.iterdir(), key=lambda file: file == written)
+    for file in files:
+        file.replace(target.parent / file.name)
+    return [target.parent / file.name for file in files]
+
+
+def _size_of(model: onnx.ModelProto, path: Path) -> int:
+    """Bytes of a model file and of what it keeps beside it."""
+    names = {
+        entry.value
+        for tensor in onnx.load(path, load_external_data=False).graph.initializer
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+    return sum(file.stat().st_size for file in (path, *(path.parent / name for name in names)))
