@@ -6,11 +6,9 @@ user says, `module:function`, called as function(session) or function(session, b
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import math
 import os
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ import numpy as np
 from vaip.description import Device
 from vaip.inputs import Arrays
 from vaip.quantize.errors import QuantizeError
+from vaip.quantize.python_objects import load_object
 from vaip.sessions import NpuSession, cpu_session
 from vaip.simulation import simulate
 
@@ -72,19 +71,10 @@ class Evaluation:
 
 
 def load_score(reference: str, batches: Sequence[Arrays] = ()) -> Score:
-    """The function that `module:function` names, looked for in the working directory, too."""
-    module_name, separator, name = reference.partition(":")
-    if not (separator and module_name and name):
-        raise QuantizeError(f"'{reference}' is not MODULE:FUNCTION")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise QuantizeError(f"'{reference}': the module cannot be imported: {error}") from error
-    function = getattr(module, name, None)
+    """The function that `module:function` names."""
+    function = load_object(reference)
     if not callable(function):
-        raise QuantizeError(f"'{reference}': {module_name} ({module.__file__}) has no function '{name}'")
+        raise QuantizeError(f"'{reference}' is {type(function).__name__}, not a function")
     return as_score(function, reference, batches)
 
 

@@ -7,7 +7,7 @@ DequantizeLinear alone. A layer is what lies between them: an operator with its 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -147,6 +147,7 @@ class Surgery:
     def __init__(self, graph: QuantizedGraph) -> None:
         self._graph = graph
         self._replaced: dict[str, str] = {}  # tensors by what is read in their place
+        self._read_float: dict[tuple[int, str], str] = {}  # (node, dequantized tensor): the float one
         self._dropped: set[int] = set()  # ids of nodes
         self._nodes: list[onnx.NodeProto] = []
         self._tensors: list[onnx.TensorProto] = []
@@ -177,6 +178,11 @@ class Surgery:
         for node in activation.dequantize:
             self._add("DequantizeLinear", [quantized, *parameters], node.output[0])
 
+    def read_float(self, layer: Layer, name: str) -> None:
+        """Has this layer alone read the activation before it is quantized."""
+        dequantized = {node.output[0] for node in self._graph.activations[name].dequantize}
+        self._read_float |= {(id(node), tensor): name for node in layer.nodes for tensor in dequantized}
+
     def requantized_constant(
         self, name: str, quantized: NDArray[Any], scale: NDArray[Any], axis: int | None = None
     ) -> None:
@@ -189,16 +195,18 @@ class Surgery:
     def result(self) -> onnx.ModelProto:
         model = onnx.ModelProto()
         model.CopyFrom(self._graph.model)
-        kept = [node for node, old in zip(model.graph.node, self._graph.model.graph.node, strict=True)
-                if id(old) not in self._dropped]  # fmt: skip
-        for node in kept:
+        kept = []
+        for node, old in zip(model.graph.node, self._graph.model.graph.node, strict=True):
+            if id(old) in self._dropped:
+                continue
             for index, name in enumerate(node.input):
-                node.input[index] = self._replaced.get(name, name)
-        nodes = _sorted([*kept, *self._nodes], {tensor.name for tensor in model.graph.initializer})
+                node.input[index] = self._read_float.get((id(old), name), self._replaced.get(name, name))
+            kept.append(node)
+        nodes = _sorted([*kept, *self._nodes])
         del model.graph.node[:]
         model.graph.node.extend(nodes)
         added = {tensor.name for tensor in self._tensors}
-        read = {name for node in nodes for name in node.input} | {value.name for value in model.graph.output}
+        read = {name for node in nodes for name in _names_read(node)} | {value.name for value in model.graph.output}
         tensors = [t for t in model.graph.initializer if t.name in read and t.name not in added]
         del model.graph.initializer[:]
         model.graph.initializer.extend([*tensors, *(t for t in self._tensors if t.name in read)])
@@ -226,13 +234,22 @@ class Surgery:
         self._replaced[name] = other
 
 
-def _sorted(nodes: list[onnx.NodeProto], known: Iterable[str]) -> list[onnx.NodeProto]:
+def _names_read(node: onnx.NodeProto) -> Iterator[str]:
+    """By the node itself and by its bodies, where it has some."""
+    yield from node.input
+    for attribute in node.attribute:
+        for body in (attribute.g, *attribute.graphs):
+            for inner in body.node:
+                yield from _names_read(inner)
+
+
+def _sorted(nodes: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
     """In an order in which every tensor is written before it is read."""
     writer = {name: index for index, node in enumerate(nodes) for name in node.output if name}
     waiting: dict[int, int] = {}
     readers: dict[int, list[int]] = defaultdict(list)
     for index, node in enumerate(nodes):
-        before = {writer[name] for name in node.input if name in writer}
+        before = {writer[name] for name in _names_read(node) if name in writer} - {index}
         waiting[index] = len(before)
         for other in before:
             readers[other].append(index)
