@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vaip.description import Device
 from vaip.inputs import Arrays
@@ -25,10 +26,9 @@ from vaip.simulation import simulate
 
 if TYPE_CHECKING:
     import onnxruntime
-    from numpy.typing import NDArray
 
-    Outputs = Sequence[NDArray[Any]]
-    Score = Callable[[onnxruntime.InferenceSession], float]
+Outputs = Sequence[NDArray[Any]]
+Score = Callable[[Any], float]  # of an InferenceSession
 
 
 @dataclass(frozen=True)
@@ -125,17 +125,16 @@ class Evaluator:
     def score(self, session: onnxruntime.InferenceSession) -> float | None:
         return self._score(session) if self._score is not None else None
 
-    def latency_us(self, model: Path) -> float:
-        return self.target.latency_us(model, self._one_inference)
-
-    def __call__(self, model: Path) -> Evaluation:
-        npu = self.target.session(model)
+    def __call__(self, model: Path, target: Target | None = None) -> Evaluation:
+        """On `target` where one is given, else on the evaluator's own."""
+        target = target or self.target
+        npu = target.session(model)
         agreement = self.agreement(npu.onnxruntime)
         nodes = npu.report().nodes
         return Evaluation(
             score=self.score(npu.onnxruntime),
             agreement=agreement,
-            latency_us=self.latency_us(model),
+            latency_us=target.latency_us(model, self._one_inference),
             size_bytes=size_of(model),
             claimed_percent=100.0 * nodes.ipu / nodes.total if nodes.total else 0.0,
         )

@@ -7,6 +7,7 @@ session option `enable_f32_to_bf16_conversion` is set, else the CPU runs it in f
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 
@@ -15,12 +16,13 @@ import onnx
 from numpy.typing import NDArray
 
 from vaip.quantize.errors import QuantizeError
+from vaip.quantize.evaluation import Target
 from vaip.quantize.float_twin import FloatTwin
 from vaip.quantize.quantized_graph import Layer, QuantizedGraph, Surgery
 
 BF16_OPTION = "enable_f32_to_bf16_conversion"
 # Layers that move values: what they read and write keeps one precision.
-_MOVES = frozenset(
+MOVES = frozenset(
     "Concat DepthToSpace Expand Flatten Gather Identity MaxPool Pad Reshape Slice SpaceToDepth Split Squeeze Tile "
     "Transpose Unsqueeze".split()
 )
@@ -55,6 +57,13 @@ def raised(
     return surgery.result()
 
 
+def target_for(precisions: Iterable[str], target: Target) -> Target:
+    """Where a model with layers at these precisions runs: float layers need a session option."""
+    if "bfloat16" not in precisions:
+        return target
+    return dataclasses.replace(target, options=(*target.options, (BF16_OPTION, "1")))
+
+
 def _with_moves(graph: QuantizedGraph, chosen: set[str]) -> set[str]:
     """Also the layers that only move what chosen ones write, or what nothing but chosen ones reads."""
     floating = set(chosen)
@@ -64,7 +73,7 @@ def _with_moves(graph: QuantizedGraph, chosen: set[str]) -> set[str]:
         more = {
             layer.name
             for layer in graph.layers
-            if layer.op in _MOVES and layer.name not in floating and layer.inputs
+            if layer.op in MOVES and layer.name not in floating and layer.inputs
             if all(writer.get(name) in floating for name in layer.inputs)
             or (layer.output is not None and readers[layer.output] and readers[layer.output] <= floating)
         }
@@ -93,7 +102,7 @@ def _float_activations(surgery: Surgery, graph: QuantizedGraph, floating: set[st
 
 def _wide_activations(graph: QuantizedGraph, layers: Iterable[Layer]) -> set[str]:
     wide = {name for layer in layers for name in (*layer.inputs, layer.output) if name is not None}
-    moving = [{*layer.inputs, layer.output} - {None} for layer in graph.layers if layer.op in _MOVES]
+    moving = [{*layer.inputs, layer.output} - {None} for layer in graph.layers if layer.op in MOVES]
     grown = True
     while grown:
         before = len(wide)
@@ -134,7 +143,7 @@ def _widen_bias(
         return
     value = twin.constant(bias).astype(np.float64)
     step = widened[activation].astype(np.float64) * graph.scale(weight).astype(np.float64).reshape(-1)
-    step = np.broadcast_to(step, step.shape if step.size > 1 else ())
+    step = step if step.size > 1 else step.reshape(())
     excess = np.max(np.abs(value) / step, initial=0.0) / _LARGEST_BIAS
     if excess > 1:
         step = step * 2.0 ** math.ceil(math.log2(excess))

@@ -85,7 +85,7 @@ def quantize_static(
             quark_backend.quantize(prepared, written, data, recipe, report, external=external)
         else:
             onnxruntime_backend.quantize(prepared, written, data, recipe, report, external=external)
-        files = _moved(written, target)
+        files = move_result(written, target)
     return QuantizationResult(
         path=target,
         size_bytes=sum(file.stat().st_size for file in files),
@@ -132,7 +132,7 @@ def needs_data(recipe: Recipe) -> bool:
     return recipe.base.calibrated or recipe.finetunes or recipe.smooth_quant is not None or bool(recipe.precisions)
 
 
-def _moved(written: Path, target: Path) -> list[Path]:
+def move_result(written: Path, target: Path) -> list[Path]:
     """Moves the model, and before it the file of weights that it names, to where they belong."""
     if not written.is_file():
         raise QuantizeError("the quantizer ended without a model")
