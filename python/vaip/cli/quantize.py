@@ -20,9 +20,9 @@ from vaip.cli.common import (
     dims_from,
     options_from,
 )
+from vaip.python_objects import load_object
 from vaip.quantize import PRESETS, CalibrationData, Preprocessing, QuantizationResult, Recipe, Subgraph, quantize_static
 from vaip.quantize.preflight import fix_dimensions, read_model
-from vaip.quantize.python_objects import load_object
 from vaip.quantize.recipe import CALIBRATION_METHODS, FAST_FINETUNE, PRECISIONS, TOOLS
 from vaip.simulation import simulate
 
