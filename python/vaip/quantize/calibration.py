@@ -15,10 +15,11 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from vaip._core import Error
 from vaip.inputs import Arrays
+from vaip.python_objects import load_object
 from vaip.quantize.errors import QuantizeError
 from vaip.quantize.images import Preprocessing, image_files, read_images
-from vaip.quantize.python_objects import load_object
 from vaip.quantize.signature import ModelInput, model_inputs
 
 Model = str | os.PathLike[str] | onnx.ModelProto
@@ -194,7 +195,10 @@ def _chosen(count: int, limit: int | None, seed: int) -> list[int]:
 
 def _from_object(text: str, limit: int | None) -> list[Arrays]:
     """Batches of an iterable, of a reader with get_next(), or of a function or class that gives one."""
-    given = load_object(text)
+    try:
+        given = load_object(text)
+    except Error as error:
+        raise QuantizeError(str(error)) from error
     if callable(given):
         given = given()
     batches: Iterable[Any]

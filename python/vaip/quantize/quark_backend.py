@@ -33,7 +33,8 @@ def quantize(
         config = configuration(recipe, source, external=external)
         _seed(recipe.seed)
         try:
-            ModelQuantizer(config).quantize_model(str(source), str(output), reader)
+            with contextlib.chdir(source.parent):  # it leaves a quantized_info.csv where it is
+                ModelQuantizer(config).quantize_model(str(source.resolve()), str(output.resolve()), reader)
         except Exception as error:
             raise QuantizeError(f"AMD Quark failed: {error or type(error).__name__}") from error
     if not output.is_file():  # it logs some errors and returns

@@ -15,13 +15,8 @@ import numpy as np
 
 Progress = Callable[[str, int, int], None]
 _BAR = re.compile(r"(\d+)/(\d+) \[")  # tqdm's
-# What Quark says when it begins with something that shows a bar, and what we call it.
-_STEPS = (
-    ("FastFinetune", "finetuning"),
-    ("SmoothQuant", "smoothing"),
-    ("AutoMixprecision", "mixing precisions"),
-    ("CrossLayerEqualization", "equalizing"),
-)
+_STARTS = re.compile(r"Start applying (\w+)")
+_STEPS = {"CLE": "equalizing", "SmoothQuant": "smoothing", "FastFinetune": "finetuning"}
 
 
 class Console(io.TextIOBase):
@@ -44,9 +39,8 @@ class Console(io.TextIOBase):
         message = record.getMessage()
         if record.levelno >= logging.ERROR:
             self.complaints.append(message)
-        for mark, step in _STEPS:
-            if mark in message:
-                self.step = step
+        if started := _STARTS.search(message):
+            self.step = _STEPS.get(started[1], started[1])
 
 
 class _Listener(logging.Handler):

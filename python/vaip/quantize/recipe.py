@@ -54,7 +54,9 @@ class Recipe:
     seed: int = 0
     tool: str = "auto"
     quark_config: Any = None  # a QConfig, Config or QuantizationConfig of Quark, used as it is instead of the preset
-    extra_options: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)  # of the tool, by the tool's own names
+    extra_options: Mapping[str, Any] = field(
+        default_factory=lambda: _EMPTY
+    )  # of the tool, by the tool's own names; paths absolute
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "preset", find_preset(self.preset).name)

@@ -34,6 +34,13 @@ class QuantizationResult:
     recipe: Recipe
     batches: int  # of calibration data
 
+    @property
+    def provider_options(self) -> dict[str, str]:
+        """Session options of VitisAIEP with which all of the model is claimed."""
+        # Without being asked, float layers run in bfloat16 only where nothing is quantized.
+        mixed = "bfloat16" in self.recipe.precisions.values()
+        return {"enable_f32_to_bf16_conversion": "true"} if mixed else {}
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "model": str(self.path),
@@ -42,6 +49,7 @@ class QuantizationResult:
             "seconds": self.seconds,
             "tool": self.tool,
             "calibration_batches": self.batches,
+            "provider_options": self.provider_options,
             "recipe": self.recipe.to_dict(),
         }
 
@@ -71,8 +79,8 @@ def quantize_static(
     preflight.check_model(proto, recipe)
     data = _checked(calibration, proto, recipe)
     tool = choose_tool(recipe)
-    with tempfile.TemporaryDirectory(prefix=f".{target.stem}-", dir=target.parent) as scratch:
-        # The tools write into a directory of their own under the final name, which a file of weights bears, too.
+    # The tools write into a directory of their own under the final name, which a file of weights bears, too.
+    with tempfile.TemporaryDirectory(prefix=f".{target.stem}-", dir=target.resolve().parent) as scratch:
         prepared, written = Path(scratch) / "source" / "float.onnx", Path(scratch) / "result" / target.name
         prepared.parent.mkdir()
         written.parent.mkdir()

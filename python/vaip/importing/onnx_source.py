@@ -1,0 +1,45 @@
+"""ONNX models as a source, and what they compute."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import onnx
+from numpy.typing import NDArray
+
+from vaip.importing.errors import ModelImportError
+from vaip.importing.names import name_outputs
+from vaip.importing.source import Source
+from vaip.inputs import Arrays
+
+
+def from_onnx(path: Path, outputs: Sequence[str]) -> Source:
+    try:
+        model = onnx.load(path)
+        onnx.checker.check_model(model)
+    except Exception as error:
+        raise ModelImportError(f"{path}: is not a valid ONNX model: {' '.join(str(error).split())[:400]}") from error
+    original = model.SerializeToString()
+
+    def reference(arrays: Arrays) -> list[NDArray[Any]]:
+        return list(cpu_session(original).run(None, arrays))
+
+    if outputs:
+        name_outputs(model, outputs)
+    return Source("ONNX model", f"opset {opset_of(model)}", model, reference)
+
+
+def cpu_session(model: bytes) -> Any:
+    """A session on onnxruntime's CPU provider that computes what the model says, node by node."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def opset_of(model: onnx.ModelProto) -> int:
+    return next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
