@@ -24,6 +24,7 @@ DATA = Path(__file__).resolve().parent / "data"
 FP32_MODEL = DATA / "digits_fp32.onnx"
 INT8_MODEL = DATA / "digits_int8.onnx"
 HELD_OUT = DATA / "digits_heldout.npz"
+TRAINING = DATA / "digits_training.npz"
 BATCH = 64
 INPUT = "image"
 
@@ -80,7 +81,16 @@ class DemoResult:
 
 def held_out_images() -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Images as the models take them, N x 1 x 8 x 8 in 0..1, and their labels."""
-    with np.load(HELD_OUT) as data:
+    return _images(HELD_OUT)
+
+
+def training_images() -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """The images that the models were trained on, in the same form: to train others, and to calibrate."""
+    return _images(TRAINING)
+
+
+def _images(path: Path) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    with np.load(path) as data:
         return (data["pixels"][:, np.newaxis] / 16).astype(np.float32), data["labels"]
 
 

@@ -1,4 +1,4 @@
-"""Trains the demo's network and writes python/vaip/demo/data: FP32 model, INT8 model, held-out images.
+"""Trains the demo's network and writes python/vaip/demo/data: FP32 model, INT8 model, images.
 
     pip install '.[train]' && python python/vaip/demo/train.py
 
@@ -220,9 +220,8 @@ def main() -> None:
     int8 = quantize(fp32, images[training[:CALIBRATION_IMAGES]])
     onnx.save(fp32, directory / "digits_fp32.onnx")
     onnx.save(int8, directory / "digits_int8.onnx")
-    np.savez_compressed(
-        directory / "digits_heldout.npz", pixels=pixels[held_out], labels=labels[held_out].astype(np.uint8)
-    )
+    for name, rows in (("heldout", held_out), ("training", training)):
+        np.savez_compressed(directory / f"digits_{name}.npz", pixels=pixels[rows], labels=labels[rows].astype(np.uint8))
     for name, model in (("FP32", fp32), ("INT8", int8)):
         print(
             f"{name} accuracy on {HELD_OUT} held-out images: {accuracy(model, images[held_out], labels[held_out]):.4f}"
