@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from vaip.description import Device
 from vaip.inputs import Arrays
 from vaip.quantize.errors import QuantizeError
-from vaip.quantize.python_objects import load_object
+from vaip.python_objects import load_object
 from vaip.sessions import NpuSession, cpu_session
 from vaip.simulation import simulate
 

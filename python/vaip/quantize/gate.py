@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,9 +77,9 @@ class GateResult:
         return self.kept.passed
 
     @property
-    def session_options(self) -> dict[str, str]:
+    def provider_options(self) -> dict[str, str]:
         """What a session of the kept model needs so that VitisAIEP takes all of its layers."""
-        return {BF16_OPTION: "1"} if "bfloat16" in self.kept.recipe.precisions.values() else {}
+        return {BF16_OPTION: "true"} if "bfloat16" in self.kept.recipe.precisions.values() else {}
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -89,7 +89,7 @@ class GateResult:
             "float_size_bytes": self.float_size_bytes,
             "max_drop": self.max_drop,
             "kept": self.attempts.index(self.kept),
-            "session_options": self.session_options,
+            "provider_options": self.provider_options,
             "attempts": [attempt.to_dict() for attempt in self.attempts],
         }
 
@@ -103,6 +103,7 @@ def climb(
     max_drop: float,
     *,
     target: Target | None = None,
+    dims: Mapping[str, int] | None = None,
     batches: Sequence[Arrays] | None = None,
     progress: Progress | None = None,
 ) -> GateResult:
@@ -112,13 +113,17 @@ def climb(
     default the calibration data. Raises QuantizeError where the recipe itself cannot be followed.
     """
     preflight.check_writable(output)
+    if output.exists() and output.samefile(model):
+        raise QuantizeError(f"{output}: is the model that is to be quantized; name another output")
     if max_drop < 0:
         raise QuantizeError(f"the drop must be at least 0, not {max_drop:g}")
     report: Progress = progress or (lambda step, done, total: None)
-    report("evaluating the float model", 0, 0)
-    evaluator = Evaluator(model, batches or calibration.batches, score, target)
-    _check_units(evaluator.float_score, max_drop)
-    with tempfile.TemporaryDirectory(prefix=f".{output.stem}-", dir=output.parent) as scratch:
+    with tempfile.TemporaryDirectory(prefix=f".{output.stem}-", dir=output.resolve().parent) as scratch:
+        if dims:
+            model = _with_dimensions(model, dims, Path(scratch))
+        report("evaluating the float model", 0, 0)
+        evaluator = Evaluator(model, batches or calibration.batches, score, target)
+        _check_units(evaluator.float_score, max_drop)
         climber = _Climber(model, Path(scratch), output.name, calibration, evaluator, max_drop, report)
         for attempt in climber.rungs(recipe):
             if attempt.passed:
@@ -135,6 +140,14 @@ def climb(
         attempts=tuple(climber.attempts),
         kept=kept,
     )
+
+
+def _with_dimensions(model: Path, dims: Mapping[str, int], directory: Path) -> Path:
+    fixed = preflight.read_model(model)
+    preflight.fix_dimensions(fixed, dims)
+    path = directory / "float.onnx"
+    onnx.save(fixed, path, save_as_external_data=fixed.ByteSize() > _ONE_FILE)
+    return path
 
 
 def _check_units(float_score: float | None, max_drop: float) -> None:

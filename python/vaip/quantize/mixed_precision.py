@@ -61,7 +61,7 @@ def target_for(precisions: Iterable[str], target: Target) -> Target:
     """Where a model with layers at these precisions runs: float layers need a session option."""
     if "bfloat16" not in precisions:
         return target
-    return dataclasses.replace(target, options=(*target.options, (BF16_OPTION, "1")))
+    return dataclasses.replace(target, options=(*target.options, (BF16_OPTION, "true")))
 
 
 def _with_moves(graph: QuantizedGraph, chosen: set[str]) -> set[str]:
