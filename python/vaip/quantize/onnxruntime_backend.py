@@ -10,6 +10,7 @@ from onnxruntime.quantization import CalibrationDataReader
 
 from vaip.inputs import Arrays
 from vaip.quantize.calibration import CalibrationData
+from vaip.quantize.console import quiet
 from vaip.quantize.errors import QuantizeError, missing
 from vaip.quantize.recipe import Recipe, Subgraph
 
@@ -72,18 +73,19 @@ def quantize(
 
     progress("preparing", 0, 0)
     prepared = source.with_name("prepared.onnx")
-    quant_pre_process(source, prepared, skip_symbolic_shape=True, save_as_external_data=external)
     try:
-        if recipe.preset == "UINT8_DYNAMIC_QUANT":
-            _dynamic(prepared, output, recipe, external)
-        elif recipe.preset == "MATMUL_NBITS":
-            _four_bits(source, output, recipe, external)
-        else:
-            _static(prepared, output, data, recipe, progress, external)
+        with quiet(progress):
+            quant_pre_process(source, prepared, skip_symbolic_shape=True, save_as_external_data=external)
+            if recipe.preset == "UINT8_DYNAMIC_QUANT":
+                _dynamic(prepared, output, recipe, external)
+            elif recipe.preset == "MATMUL_NBITS":
+                _four_bits(source, output, recipe, external)
+            else:
+                _static(prepared, output, data, recipe, progress, external)
     except QuantizeError:
         raise
     except Exception as error:
-        raise QuantizeError(f"onnxruntime.quantization failed: {error}") from error
+        raise QuantizeError(f"onnxruntime.quantization failed: {error or type(error).__name__}") from error
 
 
 def _static(

@@ -12,9 +12,9 @@ import numpy as np
 import onnx
 
 from vaip.quantize.calibration import CalibrationData
-from vaip.quantize.errors import QuantizeError, missing
+from vaip.quantize.console import import_quark, quiet
+from vaip.quantize.errors import QuantizeError
 from vaip.quantize.onnxruntime_backend import Reader
-from vaip.quantize.quark_console import quiet
 from vaip.quantize.recipe import Recipe, Subgraph
 
 Progress = Callable[[str, int, int], None]
@@ -27,7 +27,8 @@ def quantize(
 ) -> None:
     progress("preparing", 0, 0)
     reader = None if data is None else Reader(data, lambda step, done, total: None)  # read ahead, before calibration
-    with _needs_quark(), quiet(progress) as console:
+    import_quark()
+    with quiet(progress) as console:
         from quark.onnx import ModelQuantizer
 
         config = configuration(recipe, source, external=external)
@@ -45,8 +46,9 @@ def quantize(
 
 def configuration(recipe: Recipe, model: Path, *, external: bool = False) -> Any:
     """What Quark's ModelQuantizer takes: the recipe's own configuration whole, or the preset with its departures."""
-    with _needs_quark():
-        from quark.onnx.quantization.config import Config, QConfig, QuantizationConfig, get_default_config
+    import_quark()
+    from quark.onnx.quantization.config import Config, QConfig, QuantizationConfig, get_default_config
+
     given = recipe.quark_config
     if isinstance(given, (Config, QConfig)):
         return given
@@ -164,11 +166,3 @@ def _seed(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
-
-
-@contextlib.contextmanager
-def _needs_quark() -> Any:
-    try:
-        yield
-    except ImportError as error:
-        raise missing("quark", error) from error

@@ -137,6 +137,8 @@ def _checked(
 
 
 def needs_data(recipe: Recipe) -> bool:
+    if recipe.quark_config is not None:  # it may ask for random data; Quark says so where it does not
+        return False
     return recipe.base.calibrated or recipe.finetunes or recipe.smooth_quant is not None or bool(recipe.precisions)
 
 
