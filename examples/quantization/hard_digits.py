@@ -21,7 +21,7 @@ from vaip.demo.digits import held_out_images, training_images
 SEED = 7
 BATCH = 32
 MAGNITUDES = 3.0  # of the channels' ranges between convolutions, as powers of ten
-POOLED_MAGNITUDES = 2.5  # of those before the pool, through which equalization does not look
+POOLED_MAGNITUDES = 2.3  # of those before the pool, through which equalization does not look
 
 
 class HardNet(nn.Module):
@@ -73,7 +73,7 @@ def accuracy(session: Any) -> float:
 
 def finetune(net: nn.Module) -> None:
     """What `vaip qat` calls with the quantized network: a few epochs at a small learning rate."""
-    fit(net, epochs=3, rate=1e-3)
+    fit(net, epochs=5, rate=1e-3)
 
 
 def fit(net: nn.Module, epochs: int, rate: float) -> None:
@@ -124,7 +124,7 @@ def spread_ranges(net: HardNet) -> None:
 def train() -> HardNet:
     torch.manual_seed(SEED)
     net = HardNet(norms=True)
-    fit(net, epochs=20, rate=5e-3)
+    fit(net, epochs=30, rate=5e-3)
     hard = without_norms(net.eval())
     spread_ranges(hard)
     return hard

@@ -86,13 +86,13 @@ def prepare(
     torch = _torch()
     if not isinstance(module, torch.nn.Module):
         raise QuantizeError(f"quantization-aware training needs a torch.nn.Module, not {type(module).__name__}")
-    compute, activations, identities = _layer_maps(preset)
-    from brevitas.graph.calibrate import calibration_mode
-    from brevitas.graph.quantize import quantize
-    from brevitas.graph.target.flexml import preprocess_for_flexml_quantize
-
-    examples = _tensors(batches[0], names)
     with _quiet():
+        compute, activations, identities = _layer_maps(preset)
+        from brevitas.graph.calibrate import calibration_mode
+        from brevitas.graph.quantize import quantize
+        from brevitas.graph.target.flexml import preprocess_for_flexml_quantize
+
+        examples = _tensors(batches[0], names)
         try:
             traced = preprocess_for_flexml_quantize(
                 module.eval(), *examples, equalize_iters=EQUALIZATION_STEPS if equalize else 0
