@@ -11,6 +11,7 @@ finetune().
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,7 @@ def spread_ranges(net: HardNet) -> None:
     random = np.random.default_rng(SEED)
     layers = [*net.convolutions(), net.classifier]
     with torch.no_grad():
-        for first, second in zip(layers, layers[1:], strict=False):
+        for first, second in pairwise(layers):
             magnitudes = POOLED_MAGNITUDES if second is net.classifier else MAGNITUDES
             exponents = random.permutation(np.linspace(-magnitudes / 2, magnitudes / 2, first.out_channels))
             scale = torch.from_numpy((10.0**exponents).astype(np.float32))

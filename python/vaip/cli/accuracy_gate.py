@@ -79,7 +79,11 @@ def _table(result: GateResult) -> Table:
 
 def _row(attempt: Attempt) -> list[str]:
     if attempt.evaluation is None:
-        return [f"{escape(attempt.method)}: failed, {escape(attempt.error or '')}", *[""] * 7, f"{attempt.seconds:.1f} s"]
+        return [
+            f"{escape(attempt.method)}: failed, {escape(attempt.error or '')}",
+            *[""] * 7,
+            f"{attempt.seconds:.1f} s",
+        ]
     return [escape(attempt.method), *evaluation_row(attempt.evaluation, attempt.drop), f"{attempt.seconds:.1f} s"]
 
 

@@ -10,7 +10,20 @@ from rich.console import Console
 from rich.text import Text
 
 import vaip
-from vaip.cli import bench, cmake_dir, demo, devices, import_model, partition, qat, quantize, run, sensitivity, sweep, validate
+from vaip.cli import (
+    bench,
+    cmake_dir,
+    demo,
+    devices,
+    import_model,
+    partition,
+    qat,
+    quantize,
+    run,
+    sensitivity,
+    sweep,
+    validate,
+)
 from vaip.registration import import_onnxruntime
 
 app = typer.Typer(

@@ -70,9 +70,7 @@ def command(
     with output.progress() as progress:
         progress("reading calibration data", 0, 0)
         images = Preprocessing.parse(preprocess) if preprocess else None
-        data = CalibrationData.load(
-            calib, model, preprocessing=images, batch_size=batch_size, limit=limit, seed=seed
-        )
+        data = CalibrationData.load(calib, model, preprocessing=images, batch_size=batch_size, limit=limit, seed=seed)
         score = load_score(evaluation, data.batches) if evaluation is not None else None
         trained = train_quantized(
             load_module(module, checkpoint),
@@ -106,4 +104,6 @@ def command(
     }
     output.result(values, Group(*shown))
     if max_drop is not None and drop is not None and drop > max_drop:
-        raise QuantizeError(f"the score drops by {drop:.2f}, {max_drop:g} are allowed: train longer, or use A8W8 or BF16")
+        raise QuantizeError(
+            f"the score drops by {drop:.2f}, {max_drop:g} are allowed: train longer, or use A8W8 or BF16"
+        )

@@ -21,6 +21,8 @@ from vaip.quantize.sensitivity import WHAT_IF_LAYERS, Sensitivity, WhatIf, sensi
 from vaip.quantize.sensitivity_plot import draw
 from vaip.sweep import plot
 
+_LONGEST_NAME = 40
+
 
 def add_to(app: typer.Typer) -> None:
     app.command(
@@ -33,7 +35,9 @@ def command(
     model: ModelArgument,
     calib: Annotated[str, typer.Option(help="Calibration data: a folder of images, .npz, .npy, or module:object.")],
     evaluation: EvalOption = None,
-    preset: Annotated[str, typer.Option(help="How the model is quantized; vaip quantize --presets lists them.")] = "XINT8",
+    preset: Annotated[
+        str, typer.Option(help="How the model is quantized; vaip quantize --presets lists them.")
+    ] = "XINT8",
     method: Annotated[
         str | None, typer.Option("--method", help=f"Calibration method: {', '.join(CALIBRATION_METHODS)}.")
     ] = None,
@@ -41,9 +45,9 @@ def command(
     layers: Annotated[
         int, typer.Option(min=0, help="What-ifs for so many of the most sensitive layers; 0: none.")
     ] = WHAT_IF_LAYERS,
-    precisions: Annotated[
-        str, typer.Option(metavar="TYPE,...", help="Precisions of the what-ifs.")
-    ] = ",".join(PRECISIONS),
+    precisions: Annotated[str, typer.Option(metavar="TYPE,...", help="Precisions of the what-ifs.")] = ",".join(
+        PRECISIONS
+    ),
     preprocess: Annotated[
         list[str], typer.Option(metavar="KEY=VALUE|FILE.json", help="Of images, as for vaip quantize.")
     ] = [],  # noqa: B006 (typer copies it)
@@ -97,18 +101,18 @@ def _table(model: Path, result: Sensitivity, precisions: tuple[str, ...]) -> Tab
     sqnr = "" if base.agreement.sqnr_db is None else f", SQNR {base.agreement.sqnr_db:.1f} dB"
     title = f"{model.name}, {result.recipe.describe()}: {base.latency_us:.1f} us{score}{sqnr}"
     table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("layer")
+    table.add_column("layer", no_wrap=True, min_width=min(_LONGEST_NAME, max(len(row.layer) for row in result.layers)))
     table.add_column("operator")
     table.add_column("SQNR alone", justify="right")
     for precision in precisions:
         if base.score is not None:
-            table.add_column(f"{precision}: score", justify="right")
-        table.add_column(f"{precision}: SQNR", justify="right")
-        table.add_column(f"{precision}: us", justify="right")
+            table.add_column(f"{precision} score", justify="right")
+        table.add_column(f"{precision} SQNR", justify="right")
+        table.add_column(f"{precision} us", justify="right")
     for layer in result.layers:
         answers = {what_if.precision: what_if for what_if in layer.what_if}
         cells = [cell for name in precisions for cell in _cells(answers.get(name), base.score is not None)]
-        own = "" if layer.sqnr_db is None else f"{layer.sqnr_db:.1f} dB"
+        own = "exact" if layer.sqnr_db is None else f"{layer.sqnr_db:.1f} dB"
         table.add_row(escape(layer.layer), layer.op, own, *cells)
     return table
 

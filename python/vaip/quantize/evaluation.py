@@ -1,4 +1,4 @@
-"""How good a model is, and what it costs: the user's own score, agreement with the float model, time on the device, size.
+"""How good a model is, and what it costs: the user's score, agreement with the float model, time on the device, size.
 
 The float model runs on onnxruntime's CPU provider, a quantized one on VitisAIEP. The score is what a function of the
 user says, `module:function`, called as function(session) or function(session, batches); more is better.
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from vaip.description import Device
 from vaip.inputs import Arrays
-from vaip.quantize.errors import QuantizeError
 from vaip.python_objects import load_object
+from vaip.quantize.errors import QuantizeError
 from vaip.sessions import NpuSession, cpu_session
 from vaip.simulation import simulate
 

@@ -29,7 +29,9 @@ _FLOAT_CONSTANTS = {"AddQDQPairToWeight": True}
 class FloatTwin:
     def __init__(self, model: Path, calibration: CalibrationData, recipe: Recipe) -> None:
         if recipe.quark_config is not None:
-            raise QuantizeError("layers can be exchanged where a preset says how to quantize, not a Quark configuration")
+            raise QuantizeError(
+                "layers can be exchanged where a preset says how to quantize, not a Quark configuration"
+            )
         plain = recipe.replace(
             preset=recipe.preset.removesuffix("_ADAROUND").removesuffix("_ADAQUANT"),
             fast_finetune=None,

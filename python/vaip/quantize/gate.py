@@ -153,8 +153,8 @@ def _with_dimensions(model: Path, dims: Mapping[str, int], directory: Path) -> P
 def _check_units(float_score: float | None, max_drop: float) -> None:
     if float_score is not None and 0 < float_score <= 1 and max_drop >= _LARGE_DROP_OF_A_FRACTION:
         raise QuantizeError(
-            f"the float model's score is {float_score:.4g}, which reads as a fraction, and a drop of {max_drop:g} would "
-            f"be {100 * max_drop / float_score:.0f} % of it: let the function return percent, or give the drop as a "
+            f"the float model's score is {float_score:.4g}, which reads as a fraction, and a drop of {max_drop:g} "
+            f"would be {100 * max_drop / float_score:.0f} % of it: let the function return percent, or give the drop as a "
             "fraction, too (0.005 for half a point)"
         )
 
@@ -185,7 +185,9 @@ class _Climber:
         passed = [attempt for attempt in self.attempts if attempt.passed]
         if passed:
             return min(passed, key=lambda a: a.evaluation.latency_us if a.evaluation is not None else 0.0)
-        return min((a for a in self.attempts if a.drop is not None), key=lambda a: a.drop if a.drop is not None else 0.0)
+        return min(
+            (a for a in self.attempts if a.drop is not None), key=lambda a: a.drop if a.drop is not None else 0.0
+        )
 
     def rungs(self, recipe: Recipe) -> Iterator[Attempt]:
         """Attempts, one after the other, for as long as somebody asks for the next."""

@@ -1,8 +1,8 @@
 """Single layers of a quantized model at a higher precision, without quantizing it again.
 
-A layer at int16 reads and writes 16-bit activations and keeps its 8-bit weights, as AMD's A16W8. A layer at bfloat16 has
-float weights, reads what the layers before it compute unrounded, and writes float: VitisAIEP runs it in bfloat16 where the
-session option `enable_f32_to_bf16_conversion` is set, else the CPU runs it in float32.
+A layer at int16 reads and writes 16-bit activations and keeps its 8-bit weights, as AMD's A16W8. A layer at bfloat16
+has float weights, reads what the layers before it compute unrounded, and writes float: VitisAIEP runs it in bfloat16
+where the session option `enable_f32_to_bf16_conversion` is set, else the CPU runs it in float32.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from vaip.quantize.quantized_graph import Layer, QuantizedGraph, Surgery
 BF16_OPTION = "enable_f32_to_bf16_conversion"
 # Layers that move values: what they read and write keeps one precision.
 MOVES = frozenset(
-    "Concat DepthToSpace Expand Flatten Gather Identity MaxPool Pad Reshape Slice SpaceToDepth Split Squeeze Tile "
-    "Transpose Unsqueeze".split()
+    (
+        *("Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "Identity", "MaxPool", "Pad", "Reshape", "Slice"),
+        *("SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"),
+    )
 )
 _STEPS = 256  # of 16 bit within one of 8 bit
 _LARGEST_BIAS = 2**31 - 1
@@ -32,9 +34,7 @@ _LARGEST_BIAS = 2**31 - 1
 Ranges = Mapping[str, tuple[float, float]]
 
 
-def raised(
-    graph: QuantizedGraph, twin: FloatTwin, ranges: Ranges, precisions: Mapping[str, str]
-) -> onnx.ModelProto:
+def raised(graph: QuantizedGraph, twin: FloatTwin, ranges: Ranges, precisions: Mapping[str, str]) -> onnx.ModelProto:
     """The quantized model with layers at other precisions: {name of a layer: "int16" or "bfloat16"}."""
     layers = {layer.name: layer for layer in graph.layers}
     for name in precisions:
@@ -139,7 +139,7 @@ def _widen_bias(
     if main.op_type not in ("Conv", "ConvTranspose", "Gemm") or len(main.input) < 3:
         return
     activation, weight, bias = graph.activation_behind(main.input[0]), main.input[1], main.input[2]
-    if activation not in widened or weight not in graph.constants or bias not in graph.constants:
+    if activation is None or activation not in widened or weight not in graph.constants or bias not in graph.constants:
         return
     value = twin.constant(bias).astype(np.float64)
     step = widened[activation].astype(np.float64) * graph.scale(weight).astype(np.float64).reshape(-1)

@@ -1,4 +1,4 @@
-"""Quantization-aware training of PyTorch modules with Brevitas (extra `qat`): the last step where nothing else suffices.
+"""Quantization-aware training of PyTorch modules with Brevitas (extra `qat`): where nothing else suffices.
 
     prepare(module, data)    a module that rounds as the NPU will, calibrated, its weights free to adapt
     train it as ever         by the user's own code
@@ -102,8 +102,8 @@ def prepare(
             )
         except Exception as error:
             raise QuantizeError(
-                f"Brevitas cannot quantize {type(module).__name__}: {' '.join(str(error).split())[:400]}; modules whose "
-                "forward() branches on values cannot be traced"
+                f"Brevitas cannot quantize {type(module).__name__}: {' '.join(str(error).split())[:400]}; modules "
+                "whose forward() branches on values cannot be traced"
             ) from error
         quantized.eval()
         with torch.no_grad(), calibration_mode(quantized):
