@@ -48,6 +48,13 @@ def calibration() -> Iterator[dict[str, np.ndarray]]:
         yield {"image": images[first : first + BATCH]}
 
 
+def calibration_one_by_one() -> Iterator[dict[str, np.ndarray]]:
+    """The same for a model whose batch is fixed to one image."""
+    for batch in calibration():
+        for image in batch["image"]:
+            yield {"image": image[np.newaxis]}
+
+
 def accuracy(session: Any) -> float:
     """Percent of the held-out images that a session of onnxruntime classifies right."""
     images, labels = held_out_images()
