@@ -154,8 +154,8 @@ def _check_units(float_score: float | None, max_drop: float) -> None:
     if float_score is not None and 0 < float_score <= 1 and max_drop >= _LARGE_DROP_OF_A_FRACTION:
         raise QuantizeError(
             f"the float model's score is {float_score:.4g}, which reads as a fraction, and a drop of {max_drop:g} "
-            f"would be {100 * max_drop / float_score:.0f} % of it: let the function return percent, or give the drop as a "
-            "fraction, too (0.005 for half a point)"
+            f"would be {100 * max_drop / float_score:.0f} % of it: let the function return percent, or give the drop "
+            "as a fraction, too (0.005 for half a point)"
         )
 
 
