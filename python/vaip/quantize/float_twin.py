@@ -44,9 +44,7 @@ class FloatTwin:
             quantize_static(model, path, CalibrationData(batches), plain)
             self.graph = QuantizedGraph(onnx.load(path))
         self.constants = {
-            name: self.graph.value(constant.quantize.input[0])
-            for name, constant in self.graph.constants.items()
-            if constant.quantize is not None
+            name: value for name in self.graph.constants if (value := _float_value(self.graph, name)) is not None
         }
 
     def constant(self, name: str) -> NDArray[Any]:
@@ -85,3 +83,13 @@ class FloatTwin:
                 low, high = found.get(name, (0.0, 0.0))
                 found[name] = (min(low, float(np.min(values[name]))), max(high, float(np.max(values[name]))))
         return found
+
+
+def _float_value(graph: QuantizedGraph, name: str) -> NDArray[Any] | None:
+    constant = graph.constants[name]
+    if constant.quantize is not None:
+        return graph.value(constant.quantize.input[0])
+    stored = graph.value(constant.dequantize.input[0])
+    if stored.dtype != np.int32:  # a bias of 32 bits is as good as float
+        return None
+    return (stored * graph.scale(name).astype(np.float64)).astype(np.float32)

@@ -28,6 +28,8 @@ MOVES = frozenset(
         *("SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"),
     )
 )
+# These, and what picks values: on integers VitisAIEP keeps them integers, float neighbours or not.
+_FOLLOWS = MOVES | {"Relu", "Clip"}
 _STEPS = 256  # of 16 bit within one of 8 bit
 _LARGEST_BIAS = 2**31 - 1
 
@@ -65,7 +67,7 @@ def target_for(precisions: Iterable[str], target: Target) -> Target:
 
 
 def _with_moves(graph: QuantizedGraph, chosen: set[str]) -> set[str]:
-    """Also the layers that only move what chosen ones write, or what nothing but chosen ones reads."""
+    """Also the layers that only move what chosen ones write or read."""
     floating = set(chosen)
     writer = {layer.output: layer.name for layer in graph.layers}
     readers = {name: {layer.name for layer in graph.layers if name in layer.inputs} for name in graph.activations}
@@ -73,9 +75,9 @@ def _with_moves(graph: QuantizedGraph, chosen: set[str]) -> set[str]:
         more = {
             layer.name
             for layer in graph.layers
-            if layer.op in MOVES and layer.name not in floating and layer.inputs
+            if layer.op in _FOLLOWS and layer.name not in floating and layer.inputs
             if all(writer.get(name) in floating for name in layer.inputs)
-            or (layer.output is not None and readers[layer.output] and readers[layer.output] <= floating)
+            or (layer.output is not None and readers[layer.output] & floating)
         }
         if not more:
             return floating
@@ -102,7 +104,7 @@ def _float_activations(surgery: Surgery, graph: QuantizedGraph, floating: set[st
 
 def _wide_activations(graph: QuantizedGraph, layers: Iterable[Layer]) -> set[str]:
     wide = {name for layer in layers for name in (*layer.inputs, layer.output) if name is not None}
-    moving = [{*layer.inputs, layer.output} - {None} for layer in graph.layers if layer.op in MOVES]
+    moving = [{*layer.inputs, layer.output} - {None} for layer in graph.layers if layer.op in _FOLLOWS]
     grown = True
     while grown:
         before = len(wide)
