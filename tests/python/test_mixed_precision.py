@@ -52,7 +52,9 @@ def test_layers_are_the_products_with_their_activations(analysis: Analysis) -> N
         assert layer.output is not None
     assert found["conv1"].inputs == ("image",)
     assert found["conv2"].inputs == ("relu1",)
-    assert [node.op_type for node in found["conv1"].nodes] == ["Conv"]  # symmetric int8: its Relu has Q and DQ of its own
+    assert [node.op_type for node in found["conv1"].nodes] == [
+        "Conv"
+    ]  # symmetric int8: its Relu has Q and DQ of its own
 
 
 def test_the_twin_is_the_float_model(analysis: Analysis) -> None:

@@ -19,7 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
+from onnx import numpy_helper
 
 from vaip.files import written_whole
 from vaip.inputs import Arrays
@@ -131,6 +133,24 @@ def export(module: Any, example: Arrays, output: Path, declared: onnx.ModelProto
             dynamic_axes=_dynamic_axes(declared),
             dynamo=False,
         )
+        model = onnx.load(temporary)
+        _fold_clips(model.graph)
+        onnx.save(model, temporary)
+
+
+def _fold_clips(graph: onnx.GraphProto) -> None:
+    """Brevitas clips its integer weights in the graph, to -127..127; what is constant can be so in the file."""
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    for node in list(graph.node):
+        if node.op_type == "Clip" and all(name in constants for name in node.input):
+            value, low, high = (numpy_helper.to_array(constants[name]) for name in node.input)
+            folded = numpy_helper.from_array(np.clip(value, low, high), node.output[0])
+            graph.initializer.append(folded)
+            graph.node.remove(node)
+    read = {name for node in graph.node for name in node.input}
+    kept = [tensor for tensor in graph.initializer if tensor.name in read]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
 
 
 def _layer_maps(preset: str) -> tuple[Mapping[Any, Any], Mapping[Any, Any], Mapping[str, Any]]:
