@@ -22,7 +22,7 @@ from vaip.demo.digits import held_out_images, training_images
 SEED = 7
 BATCH = 32
 MAGNITUDES = 3.0  # of the channels' ranges between convolutions, as powers of ten
-POOLED_MAGNITUDES = 2.3  # of those before the pool, through which equalization does not look
+POOLED_MAGNITUDES = 2.5  # of those before the pool, through which equalization does not look
 
 
 class HardNet(nn.Module):

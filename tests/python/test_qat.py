@@ -18,11 +18,11 @@ from vaip.sessions import cpu_session
 
 torch = pytest.importorskip("torch", reason="needs the extra: pip install 'vaip[qat]'")
 
-from torch import nn
+from torch import nn  # noqa: E402
 
 NETS = """
 import torch
-from torch import nn
+from torch import nn  # noqa: E402
 
 class Net(nn.Module):
     def __init__(self):

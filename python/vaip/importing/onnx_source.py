@@ -18,13 +18,15 @@ from vaip.inputs import Arrays
 def from_onnx(path: Path, outputs: Sequence[str]) -> Source:
     try:
         model = onnx.load(path)
-        onnx.checker.check_model(model)
     except Exception as error:
-        raise ModelImportError(f"{path}: is not a valid ONNX model: {' '.join(str(error).split())[:400]}") from error
-    original = model.SerializeToString()
+        raise ModelImportError(f"{path}: cannot be read as an ONNX model: {' '.join(str(error).split())}") from error
+    try:
+        session = cpu_session(model.SerializeToString())
+    except Exception as error:
+        raise ModelImportError(f"{path}: onnxruntime does not load it: {' '.join(str(error).split())[:400]}") from error
 
     def reference(arrays: Arrays) -> list[NDArray[Any]]:
-        return list(cpu_session(original).run(None, arrays))
+        return list(session.run(None, arrays))
 
     if outputs:
         name_outputs(model, outputs)

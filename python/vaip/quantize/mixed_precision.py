@@ -1,5 +1,8 @@
 """Single layers of a quantized model at a higher precision, without quantizing it again.
 
+The tools can be told a precision per tensor when they quantize. Here one quantized model, with whatever calibration and
+finetuning has made of it, is the base of many mixed ones.
+
 A layer at int16 reads and writes 16-bit activations and keeps its 8-bit weights, as AMD's A16W8. A layer at bfloat16
 has float weights, reads what the layers before it compute unrounded, and writes float: VitisAIEP runs it in bfloat16
 where the session option `enable_f32_to_bf16_conversion` is set, else the CPU runs it in float32.

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from onnx import helper
 
 from vaip.quantize.calibration import CalibrationData
 from vaip.quantize.console import import_quark, quiet
@@ -26,6 +27,8 @@ def quantize(
     source: Path, output: Path, data: CalibrationData | None, recipe: Recipe, progress: Progress, *, external: bool
 ) -> None:
     progress("preparing", 0, 0)
+    if recipe.cross_layer_equalization:
+        _write_groups(source)
     reader = None if data is None else Reader(data, lambda step, done, total: None)  # read ahead, before calibration
     import_quark()
     with quiet(progress) as console:
@@ -42,6 +45,15 @@ def quantize(
         raise QuantizeError(
             f"AMD Quark failed: {'; '.join(console.complaints) or 'it wrote no model and did not say why'}"
         )
+
+
+def _write_groups(path: Path) -> None:
+    """Quark equalizes only convolutions that say group=1, though ONNX has that as the default."""
+    model = onnx.load(path, load_external_data=False)
+    for node in model.graph.node:
+        if node.op_type == "Conv" and all(attribute.name != "group" for attribute in node.attribute):
+            node.attribute.append(helper.make_attribute("group", 1))
+    onnx.save(model, path)
 
 
 def configuration(recipe: Recipe, model: Path, *, external: bool = False) -> Any:
