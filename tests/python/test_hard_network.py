@@ -1,4 +1,4 @@
-"""A network that is hard to quantize, from plain XINT8 to what gets it back: by the commands of docs/quantization.md."""
+"""A network that is hard to quantize, from plain XINT8 to what gets it back; the commands of docs/quantization.md."""
 
 from __future__ import annotations
 

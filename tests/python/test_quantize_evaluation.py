@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from vaip.demo.digits import FP32_MODEL, INT8_MODEL, held_out_images
 from vaip.quantize import QuantizeError
-from vaip.quantize.evaluation import Evaluator, Target, as_score, compare, load_score, size_of
+from vaip.quantize.evaluation import Evaluator, Target, as_score, compare, load_score
+from vaip.quantize.static import size_of
 
 FLOATS = arrays(np.float32, (4, 5), elements=st.floats(-100, 100, width=32))
 

@@ -13,7 +13,7 @@ from onnx import numpy_helper
 from vaip.demo.digits import FP32_MODEL, held_out_images, training_images
 from vaip.quantize import CalibrationData, Recipe, quantize_static
 from vaip.quantize.evaluation import as_score
-from vaip.quantize.sensitivity import Analysis, Sensitivity, sensitivity
+from vaip.quantize.sensitivity import Analysis, Sensitivity, layer_sensitivity
 from vaip.quantize.sensitivity_plot import draw
 from vaip.sessions import cpu_session
 
@@ -56,7 +56,7 @@ def accuracy(session: object) -> float:
 @pytest.fixture(scope="module")
 def result(model: Path) -> Sensitivity:
     steps = []
-    found = sensitivity(
+    found = layer_sensitivity(
         model,
         calibration(),
         RECIPE,

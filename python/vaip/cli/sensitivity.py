@@ -17,7 +17,7 @@ from vaip.cli.common import ConfigOption, DeviceOption, EvalOption, JsonOption, 
 from vaip.quantize import CalibrationData, Preprocessing, Recipe
 from vaip.quantize.evaluation import Target, load_score
 from vaip.quantize.recipe import CALIBRATION_METHODS, PRECISIONS
-from vaip.quantize.sensitivity import WHAT_IF_LAYERS, Sensitivity, WhatIf, sensitivity
+from vaip.quantize.sensitivity import WHAT_IF_LAYERS, Sensitivity, WhatIf, layer_sensitivity
 from vaip.quantize.sensitivity_plot import draw
 from vaip.sweep import plot
 
@@ -78,7 +78,7 @@ def command(
         progress("reading calibration data", 0, 0)
         images = Preprocessing.parse(preprocess) if preprocess else None
         data = CalibrationData.load(calib, model, preprocessing=images, limit=limit, seed=seed)
-        result = sensitivity(
+        result = layer_sensitivity(
             model,
             data,
             Recipe(preset, calibration=method, cross_layer_equalization=cle, seed=seed),

@@ -21,6 +21,7 @@ from vaip.description import Device
 from vaip.inputs import Arrays
 from vaip.python_objects import load_object
 from vaip.quantize.errors import QuantizeError
+from vaip.quantize.static import size_of
 from vaip.sessions import NpuSession, cpu_session
 from vaip.simulation import simulate
 
@@ -162,16 +163,6 @@ def compare(reference: Sequence[Outputs], actual: Sequence[Outputs]) -> Agreemen
 def sqnr_db(signal: float, noise: float) -> float | None:
     """Signal to quantization noise, from sums of squares; None where it is no number."""
     return 10.0 * math.log10(signal / noise) if signal > 0 and noise > 0 else None
-
-
-def size_of(model: Path) -> int:
-    """Bytes of the model's file and of the external data beside it."""
-    import onnx
-    from onnx.external_data_helper import ExternalDataInfo, uses_external_data
-
-    graph = onnx.load(model, load_external_data=False).graph
-    beside = {ExternalDataInfo(tensor).location for tensor in graph.initializer if uses_external_data(tensor)}
-    return model.stat().st_size + sum((model.parent / name).stat().st_size for name in beside)
 
 
 def _one_inference(session: onnxruntime.InferenceSession, batch: Arrays) -> Arrays:

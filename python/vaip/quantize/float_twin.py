@@ -33,7 +33,7 @@ class FloatTwin:
                 "layers can be exchanged where a preset says how to quantize, not a Quark configuration"
             )
         plain = recipe.replace(
-            preset=recipe.preset.removesuffix("_ADAROUND").removesuffix("_ADAQUANT"),
+            preset=recipe.preset.removesuffix("_ADAROUND").removesuffix("_ADAQUANT").replace("_ACCURATE", "_DEFAULT"),
             fast_finetune=None,
             precisions={},
             extra_options={**recipe.extra_options, **_FLOAT_CONSTANTS},

@@ -122,18 +122,17 @@ def _wide_parameters(
     graph: QuantizedGraph, name: str, observed: tuple[float, float] | None
 ) -> tuple[NDArray[np.float32], NDArray[np.int16]] | None:
     """Scale and zero point: 256 steps for each of 8 bits, times a power of two where calibration had cut the range."""
-    node = graph.activations[name].quantize
-    scale = graph.value(node.input[1])
-    zero = graph.value(node.input[2]) if len(node.input) > 2 else np.zeros(scale.shape, np.uint8)
+    scale, zero = graph.scale(name), graph.zero_point(name)
     if zero.dtype.itemsize != 1 or scale.size != 1:
         return None  # it has 16 bits already, or a scale per channel
     offset = int(zero.reshape(-1)[0]) - (128 if zero.dtype == np.uint8 else 0)
     step = float(scale.reshape(-1)[0])
-    growth = 1.0
-    if observed is not None:
-        reach = max(observed[1] / (127.5 - offset), observed[0] / (-128.5 - offset), step)
-        growth = 2.0 ** math.ceil(math.log2(reach / step))
-    return np.array(step / _STEPS * growth, np.float32), np.array(round(offset * _STEPS / growth), np.int16)
+    low, high = observed or (0.0, 0.0)
+    saturates = offset == -128  # at zero, where a ReLU may have been
+    reach = max(high / (127.5 - offset), 0.0 if saturates else low / (-128.5 - offset), step)
+    growth = 2.0 ** math.ceil(math.log2(reach / step))
+    wide_zero = -128 * _STEPS if saturates else round(offset * _STEPS / growth)
+    return np.array(step / _STEPS * growth, np.float32), np.array(wide_zero, np.int16)
 
 
 def _widen_bias(

@@ -73,6 +73,22 @@ class QuantizedGraph:
         node = self.activations[name].quantize if name in self.activations else self.constants[name].dequantize
         return self.value(node.input[1])
 
+    def zero_point(self, name: str) -> NDArray[Any]:
+        """Of a quantized activation."""
+        node = self.activations[name].quantize
+        return self.value(node.input[2]) if len(node.input) > 2 else np.zeros((), np.uint8)
+
+    def has_folded_relu(self, name: str) -> bool:
+        """Whether saturation at zero may stand for a ReLU that the quantizer took away."""
+        producer = self.producers.get(name)
+        zero = self.zero_point(name)
+        return (
+            producer is not None
+            and producer.op_type not in _NEVER_NEGATIVE
+            and zero.dtype.kind in "iu"
+            and bool(np.all(zero == np.iinfo(zero.dtype).min))
+        )
+
     def activation_behind(self, dequantized: str) -> str | None:
         """The quantized activation that a dequantized tensor is a version of."""
         node = self.producers.get(dequantized)
@@ -141,6 +157,10 @@ class QuantizedGraph:
         )
 
 
+# What cannot have had its ReLU folded away: it is one, or gives no negative number.
+_NEVER_NEGATIVE = frozenset(("Relu", "Clip", "Sigmoid", "HardSigmoid", "Softmax"))
+
+
 class Surgery:
     """Changes to a copy of a quantized model, applied together by result()."""
 
@@ -162,7 +182,7 @@ class Surgery:
         activation = self._graph.activations[name]
         self._drop(activation.quantize, *activation.dequantize)
         for node in activation.dequantize:
-            self._read_instead(node.output[0], name)
+            self._read_instead(node.output[0], self._unrounded(name))
 
     def float_constant(self, name: str, value: NDArray[Any]) -> None:
         constant = self._graph.constants[name]
@@ -181,7 +201,9 @@ class Surgery:
     def read_float(self, layer: Layer, name: str) -> None:
         """Has this layer alone read the activation before it is quantized."""
         dequantized = {node.output[0] for node in self._graph.activations[name].dequantize}
-        self._read_float |= {(id(node), tensor): name for node in layer.nodes for tensor in dequantized}
+        self._read_float |= {
+            (id(node), tensor): self._unrounded(name) for node in layer.nodes for tensor in dequantized
+        }
 
     def requantized_constant(
         self, name: str, quantized: NDArray[Any], scale: NDArray[Any], axis: int | None = None
@@ -224,6 +246,15 @@ class Surgery:
         node = helper.make_node(op, inputs, [output], name=f"{output}/{op}", domain="com.microsoft", **attributes)
         self._nodes.append(node)
         self._opsets.add("com.microsoft")
+
+    def _unrounded(self, name: str) -> str:
+        """The activation without its rounding, but with the ReLU that a quantizer left to its saturation."""
+        if not self._graph.has_folded_relu(name):
+            return name
+        rectified = f"{name}/Relu"
+        if rectified not in {node.output[0] for node in self._nodes}:
+            self._nodes.append(helper.make_node("Relu", [name], [rectified], name=rectified))
+        return rectified
 
     def _drop(self, *nodes: onnx.NodeProto) -> None:
         self._dropped.update(id(node) for node in nodes)

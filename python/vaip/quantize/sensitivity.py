@@ -36,6 +36,8 @@ from vaip.sessions import cpu_session
 Progress = Callable[[str, int, int], None]
 COMPARED_BATCHES = 16
 WHAT_IF_LAYERS = 20
+# Below, what is left of the float model is another network; the NPU's own forms of Sigmoid and pools stay above.
+_LEAST_LIKENESS_DB = 10.0
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ class Analysis:
         self.twin = FloatTwin(model, calibration, recipe)
         self.batches: Sequence[Arrays] = calibration.batches[:COMPARED_BATCHES]
         self.ranges = self.twin.ranges(calibration)
-        self._reference: list[Outputs] | None = None
+        self._reference = self._run((), ())
+        self._check(model)
 
     @property
     def layers(self) -> list[Layer]:
@@ -94,8 +97,6 @@ class Analysis:
 
     def damage(self, constants: Iterable[str], activations: Iterable[str]) -> float | None:
         """SQNR of the float model with only these tensors quantized."""
-        if self._reference is None:
-            self._reference = self._run((), ())
         return compare(self._reference, self._run(constants, activations)).sqnr_db
 
     def ranking(self, progress: Progress | None = None) -> list[LayerSensitivity]:
@@ -112,13 +113,22 @@ class Analysis:
     def raised(self, precisions: dict[str, str]) -> onnx.ModelProto:
         return raised(self.graph, self.twin, self.ranges, precisions)
 
+    def _check(self, model: Path) -> None:
+        source = outputs_of(cpu_session(model, threads=1), self.batches)
+        likeness = compare(source, self._reference).sqnr_db
+        if likeness is not None and likeness < _LEAST_LIKENESS_DB:
+            raise QuantizeError(
+                f"the quantizer rewrites the network before it quantizes ({likeness:.0f} dB to the float model), so the "
+                "share of single layers cannot be told"
+            )
+
     def _run(self, constants: Iterable[str], activations: Iterable[str]) -> list[Outputs]:
         model = self.twin.with_quantized(self.graph, constants, activations)
         # Unoptimized: every operator in float32 between its Q and DQ.
         return outputs_of(cpu_session(model, threads=1, optimize=False), self.batches)
 
 
-def sensitivity(
+def layer_sensitivity(
     model: Path,
     calibration: CalibrationData,
     recipe: Recipe | None = None,

@@ -97,7 +97,7 @@ def quantize_static(
     return QuantizationResult(
         path=target,
         size_bytes=sum(file.stat().st_size for file in files),
-        source_size_bytes=_size_of(proto, source),
+        source_size_bytes=size_of(source),
         seconds=time.perf_counter() - start,
         tool=tool,
         recipe=recipe,
@@ -152,7 +152,7 @@ def move_result(written: Path, target: Path) -> list[Path]:
     return [target.parent / file.name for file in files]
 
 
-def _size_of(model: onnx.ModelProto, path: Path) -> int:
+def size_of(path: Path) -> int:
     """Bytes of a model file and of what it keeps beside it."""
     names = {
         entry.value
