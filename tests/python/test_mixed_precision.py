@@ -115,6 +115,25 @@ def test_all_products_raised_come_near_the_float_model(analysis: Analysis, quant
     assert floating > wide
 
 
+def test_relus_that_saturation_stands_for_come_back(tmp_path: Path) -> None:
+    """Quantizers take a ReLU away where zero is the least that the unsigned type can say."""
+    recipe = Recipe("U8S8_AAWS", tool="onnxruntime")
+    path = tmp_path / "u8s8.onnx"
+    quantize_static(FP32_MODEL, path, calibration(), recipe)
+    graph = QuantizedGraph(onnx.load(path))
+    assert not [node for node in graph.model.graph.node if node.op_type == "Relu"]
+    found = Analysis(FP32_MODEL, path, calibration(), recipe)
+    assert snr(on_cpu(FP32_MODEL), on_cpu(found.twin.with_quantized(graph, (), ()))) > 60
+    before = snr(on_cpu(FP32_MODEL), on_cpu(path))
+    for precision, at_least in (("int16", before), ("bfloat16", before + 10)):
+        mixed = tmp_path / f"{precision}.onnx"
+        onnx.save(found.raised(dict.fromkeys(PRODUCTS, precision)), mixed)
+        assert snr(on_cpu(FP32_MODEL), on_cpu(mixed)) > at_least
+        npu = target_for([precision], Target()).session(mixed)
+        npu.onnxruntime.run(None, {"image": held_out_images()[0][:2]})
+        assert npu.report().unclaimed == []
+
+
 def test_unknown_layer(analysis: Analysis) -> None:
     with pytest.raises(QuantizeError, match="'conv9' is no quantized layer"):
         analysis.raised({"conv9": "int16"})

@@ -118,8 +118,8 @@ class Analysis:
         likeness = compare(source, self._reference).sqnr_db
         if likeness is not None and likeness < _LEAST_LIKENESS_DB:
             raise QuantizeError(
-                f"the quantizer rewrites the network before it quantizes ({likeness:.0f} dB to the float model), so the "
-                "share of single layers cannot be told"
+                f"the quantizer rewrites the network before it quantizes ({likeness:.0f} dB to the float model): what "
+                "single layers lose cannot be told"
             )
 
     def _run(self, constants: Iterable[str], activations: Iterable[str]) -> list[Outputs]:
