@@ -30,8 +30,8 @@ def test_quantizes_with_what_is_always_there(digits: Path, vaip_command: Command
     assert sorted(os.listdir(digits)) == ["digits.npz", "digits.onnx", "digits_a8w8.onnx"]
     values = vaip_command.json(
         "quantize", "digits.onnx", "-o", "q.onnx", "--preset", "U8S8_AAWS", "--calib", "digits.npz",
-        "--device", "phoenix", "--batch-size", "8", "--limit", "20", "--method", "minmax", "--per-channel", "--exclude", "conv1",
-        "--tool", "onnxruntime", "--extra-option", "WeightSymmetric=false",
+        "--device", "phoenix", "--batch-size", "8", "--limit", "20", "--method", "minmax", "--per-channel",
+        "--exclude", "conv1", "--tool", "onnxruntime", "--extra-option", "WeightSymmetric=false",
     )  # fmt: skip
     assert values["device"] == "phoenix"
     assert values["calibration_batches"] == 2

@@ -98,7 +98,7 @@ class Recipe:
             f"SmoothQuant {self.smooth_quant:g}" if self.smooth_quant is not None else None,
             "per channel" if self.per_channel else None,
             f"{len(self.exclude)} excluded" if self.exclude else None,
-            *(f"{count} layers {kind}" for kind, count in counts.items() if count),
+            *(f"{count} layer{'s' if count > 1 else ''} {kind}" for kind, count in counts.items() if count),
         ]
         return " + ".join(part for part in parts if part)
 
