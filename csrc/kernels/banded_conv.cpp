@@ -75,7 +75,7 @@ class BandedConv : public Kernel {
 
   void execute(const ExecutionContext& context) const override {
     const auto& state = static_cast<const State&>(*context.state);
-    const void* bias = epilogue_.reads_bias() ? context.inputs[2] : nullptr;
+    const EpilogueInputs added = epilogue_.inputs_of(context);
     parallel_for(
         bands_.total(), bands_.out_rows * bands_.out_row,
         [&](std::int64_t begin, std::int64_t end, int thread) {
@@ -90,7 +90,7 @@ class BandedConv : public Kernel {
             conv_.execute(*state.runs[static_cast<std::size_t>(thread)], source, sums, scratch + at_onednn_);
             const std::int64_t row = image * bands_.whole.output[0] + first;
             epilogue_.run(sums + (own - first) * bands_.out_row, (row + own - first) * bands_.out_row,
-                          (row + bands_.out_rows) * bands_.out_row, bias, context.outputs[0]);
+                          (row + bands_.out_rows) * bands_.out_row, added, context.outputs[0]);
           }
         },
         threads_);

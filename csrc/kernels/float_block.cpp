@@ -132,6 +132,8 @@ void store_real(const Quantizer& quantizer, const float* in, void* data, std::in
     for (std::int64_t i = 0; i < count; ++i) out[i * stride] = BFloat16(in[i]);
     return;
   }
+  if (quantizer.dtype == DType::f32 && stride == 1)
+    return std::copy_n(in, count, static_cast<float*>(data) + offset), void();
   double block[kBlock];
   for (std::int64_t begin = 0; begin < count; begin += kBlock) {
     const std::int64_t piece = std::min(kBlock, count - begin);

@@ -214,12 +214,12 @@ void LinearKernel::execute(const ExecutionContext& context) const {
   const bool integers = int8 || chunks_.size() > 1;
   auto* sums = chunks_.size() > 1 ? total : static_cast<std::int32_t*>(partial);
   if (!residuals_.empty()) add_residuals(x, sums);
-  const void* bias = epilogue_.reads_bias() ? context.inputs[2] : nullptr;
+  const EpilogueInputs added = epilogue_.inputs_of(context);
   parallel_for(outputs, 1, [&](std::int64_t begin, std::int64_t end, int) {
     if (integers)
-      epilogue_.run(sums + begin, begin, end, bias, context.outputs[0]);
+      epilogue_.run(sums + begin, begin, end, added, context.outputs[0]);
     else
-      epilogue_.run(static_cast<const float*>(partial) + begin, begin, end, bias, context.outputs[0]);
+      epilogue_.run(static_cast<const float*>(partial) + begin, begin, end, added, context.outputs[0]);
   });
 }
 
@@ -230,7 +230,7 @@ void LinearKernel::execute_f64(const ExecutionContext& context) const {
   const std::int64_t pixels = problem_.output_pixels();
   const std::int64_t blocks = (pixels + kGemmRows - 1) / kGemmRows;
   const Affine centred = {1.0, x_.affine().zero_point};
-  const void* bias = epilogue_.reads_bias() ? context.inputs[2] : nullptr;
+  const EpilogueInputs added = epilogue_.inputs_of(context);
   parallel_for(
       blocks, kGemmRows * depth * problem_.out_channels,
       [&](std::int64_t begin, std::int64_t end, int thread) {
@@ -255,7 +255,7 @@ void LinearKernel::execute_f64(const ExecutionContext& context) const {
             multiply_rows(rows, depth, kGemmRows, panels_.data() + group * packed_size<double>(depth, columns), depth,
                           columns, sums + group * columns, problem_.out_channels);
           }
-          epilogue_.run(sums, first * problem_.out_channels, (first + count) * problem_.out_channels, bias,
+          epilogue_.run(sums, first * problem_.out_channels, (first + count) * problem_.out_channels, added,
                         context.outputs[0]);
         }
       },

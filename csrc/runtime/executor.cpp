@@ -3,13 +3,14 @@
 #include "base/error.h"
 #include "runtime/arena.h"
 #include "runtime/execution_plan.h"
+#include "runtime/layer_fusion.h"
 #include "runtime/threads.h"
 
 namespace vaip::runtime {
 
 struct Executor::Impl {
   Impl(const ir::Graph& graph, int team, const kernels::KernelOptions& kernel_options)
-      : threads(team), plan(graph, kernel_options), arenas(plan) {
+      : threads(team), plan(fuse_layers(graph), kernel_options), arenas(plan) {
     for (const ir::ValueId id : graph.inputs) inputs.emplace_back(graph.value(id));
     for (const ir::ValueId id : graph.outputs) outputs.emplace_back(graph.value(id));
   }
