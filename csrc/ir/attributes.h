@@ -120,6 +120,7 @@ struct SoftmaxAttrs {
   std::int64_t axis = -1;
   bool log = false;
   bool flatten_to_2d = false;  // opset < 13: the input is coerced to 2-D at `axis`
+  bool nan_is_zero = false;    // rows of no numbers (all masked) become zeros
 };
 
 // (x - mean) / sqrt(variance + epsilon) * scale + bias over groups of elements; rms: x / sqrt(mean square + epsilon).

@@ -141,7 +141,7 @@ std::unique_ptr<Kernel> make_banded_conv(const ConvProblem& problem, const Linea
   if (bands.count < 2 || bands.total() < threads) return nullptr;
   const SerialTeam serial;
   std::optional<OneDnnConv> conv =
-      OneDnnConv::create(bands.band, ComputePath::f32, options.cpu, weights, 0, weights.in_channels);
+      OneDnnConv::create(bands.band, ComputePath::f32, options.cpu, weights, 0, weights.in_channels, options.weights);
   if (!conv) return nullptr;
   return std::make_unique<BandedConv>(bands, std::move(*conv), epilogue, threads);
 }

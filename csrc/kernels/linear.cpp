@@ -43,7 +43,7 @@ LinearKernel::LinearKernel(const ConvProblem& problem, LinearWeights weights, co
   const WeightBounds bounds = bounds_of(weights);
   choice_ = options.path ? require_path(*options.path, weights, bounds, source, options.cpu)
                          : choose_path(weights, bounds, source, options.cpu);
-  while (choice_.path != ComputePath::f64 && !build_chunks(weights, bounds, source, options.cpu)) {
+  while (choice_.path != ComputePath::f64 && !build_chunks(weights, bounds, source, options)) {
     if (options.path) fail(ErrorKind::invalid_argument, "oneDNN has no implementation for path ", name(choice_.path));
     const auto next = static_cast<ComputePath>(static_cast<int>(choice_.path) + 1);
     choice_ = choose_path(weights, bounds, source, options.cpu, next);
@@ -53,14 +53,15 @@ LinearKernel::LinearKernel(const ConvProblem& problem, LinearWeights weights, co
 }
 
 bool LinearKernel::build_chunks(LinearWeights& weights, const WeightBounds& bounds, const SourceRange& range,
-                                const CpuTraits& cpu) {
+                                const KernelOptions& options) {
+  const CpuTraits& cpu = options.cpu;
   source_ = LinearSource(problem_, x_, choice_.path);
   std::vector<Residual> residuals;
   if (choice_.path == ComputePath::int8 && !cpu.int8_dot_product) residuals = split_saturating_pairs(weights);
   for (std::int64_t first = 0; first < weights.in_channels; first += choice_.chunk_channels) {
     const std::int64_t count = std::min(choice_.chunk_channels, weights.in_channels - first);
     std::optional<OneDnnConv> conv =
-        OneDnnConv::create(source_.remaining(count), choice_.path, cpu, weights, first, count);
+        OneDnnConv::create(source_.remaining(count), choice_.path, cpu, weights, first, count, options.weights);
     if (!conv) {
       chunks_.clear();
       for (const Residual& r : residuals)

@@ -63,6 +63,7 @@ class Fuser {
         for (const std::size_t input : {std::size_t{0}, std::size_t{1}}) take_factor(layer, input);
       }
       if (layer.as<ir::ElementwiseAttrs>()) take_function(i);
+      if (layer.as<ir::WhereAttrs>()) take_zeros(i);
       if (layer.as<ir::ArithmeticAttrs>()) take_addend(i);
       for (const ValueId id : graph_.layers[i].outputs)
         if (id != ir::kNoValue) maker_[at(id)] = i;
@@ -110,6 +111,29 @@ class Fuser {
     ir::Activation* own = activation_of(graph_.layers[maker]);
     if (!own || !is_none(*own) || has_blocks(graph_.layers[maker])) return;
     *own = function;
+    move_behind(maker, i);
+  }
+
+  // Where(IsNaN(p), 0, p) behind p = Softmax(...), which torch's newer exporter writes for rows that are wholly masked.
+  void take_zeros(std::size_t i) {
+    const ir::Layer& where = graph_.layers[i];
+    const ValueId p = where.inputs[2];
+    const std::size_t test = maker_[at(where.inputs[0])], maker = maker_[at(p)];
+    if (test == kAbsent || maker == kAbsent || !graph_.layers[maker].as<ir::SoftmaxAttrs>()) return;
+    const ir::Layer& comparison = graph_.layers[test];
+    const auto* attrs = comparison.as<ir::ComparisonAttrs>();
+    if (!attrs || attrs->op != ir::ComparisonAttrs::Op::unequal || comparison.inputs != std::vector<ValueId>{p, p})
+      return;
+    const bool alone = reads_[at(where.inputs[0])] == 1 && reads_[at(p)] == 3 && !is_output_[at(p)];
+    const bool is_bf16 = graph_.value(p).dtype == DType::bf16 && graph_.value(where.outputs[0]).dtype == DType::bf16;
+    const auto zero = number(where.inputs[1]);
+    auto& softmax = std::get<ir::SoftmaxAttrs>(graph_.layers[maker].attrs);
+    if (!alone || !is_bf16 || !zero || *zero != 0.0 || softmax.log || shape(p) != shape(where.outputs[0])) return;
+    if (graph_.value(graph_.layers[maker].inputs[0]).dtype != DType::bf16) return;
+    softmax.nan_is_zero = true;
+    graph_.layers[maker].onnx_nodes.insert(graph_.layers[maker].onnx_nodes.end(), comparison.onnx_nodes.begin(),
+                                           comparison.onnx_nodes.end());
+    gone_[test] = true;
     move_behind(maker, i);
   }
 

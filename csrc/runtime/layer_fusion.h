@@ -11,6 +11,7 @@ namespace vaip::runtime {
 //
 //   a product and the tensor that is added to it (a residual, an attention mask), and the function behind either
 //   numbers that multiply an operand or the result of a MatMul: its alpha
+//   a Softmax and the zeros in place of rows that are no numbers
 //
 // and float32 stay, on their way to a normalization or Softmax of rows, the results of products and arithmetic, and on
 // their way to arithmetic, those of arithmetic and reductions.

@@ -204,8 +204,8 @@ TEST(operators_written_out_as_float_nodes) {
   gelu.floats("root", {}, {1.5F});
   CHECK(recognise(gelu.graph).units.size() > 2);
   gelu.floats("root", {}, {1.4142135F});
-  frontend::Node &product = gelu.graph.nodes[gelu.graph.nodes.size() - 3],
-                 &last = gelu.graph.nodes[gelu.graph.nodes.size() - 2];
+  vaip::frontend::Node &product = gelu.graph.nodes[gelu.graph.nodes.size() - 3],
+                       &last = gelu.graph.nodes[gelu.graph.nodes.size() - 2];
   CHECK(product.op_type == "Mul" && last.op_type == "Mul");
   product.inputs = {"half", "f"};  // x * (0.5 * (1 + erf(...)))
   last.inputs = {"c", "p"};

@@ -269,6 +269,26 @@ TEST(norm_of_a_row_is_not_rounded) {
   expect_rounded_once(result(net, inputs), real, 1e-7);
 }
 
+// Where(IsNaN(p), 0, p): rows that are wholly masked become zeros, the others stay as they are.
+TEST(masked_rows_become_zeros) {
+  FloatNet net;
+  const ir::ValueId x = net.input({3, 20});
+  const ir::ValueId p = net.make("Softmax", ir::SoftmaxAttrs{}, {x}, {3, 20});
+  const ir::ValueId test = net.value(describe(DType::boolean, {3, 20}));
+  net.layer("IsNaN", ir::ComparisonAttrs{ir::ComparisonAttrs::Op::unequal}, {p, p}, {test});
+  net.output(net.make("Where", ir::WhereAttrs{}, {test, net.number(0.0F), p}, {3, 20}));
+  CHECK_EQ(net.fused(), "Softmax");
+  std::vector<Memory> inputs = random_inputs(net.graph, 17);
+  const std::vector<double> before = result(net, inputs);
+  const std::uint16_t infinity = 0xFF80;  // -infinity
+  for (std::size_t i = 20; i < 40; ++i) std::memcpy(inputs[0].data() + 2 * i, &infinity, 2);
+  const std::vector<double> after = result(net, inputs);
+  for (std::size_t i = 0; i < 60; ++i) CHECK_EQ(after[i], i / 20 == 1 ? 0.0 : before[i]);
+
+  net.output(p);
+  CHECK_EQ(net.fused(), "Softmax IsNaN Where");
+}
+
 // A factor that others see stays, as does one for each row.
 TEST(other_factors_stay) {
   FloatNet net;
