@@ -34,9 +34,9 @@ struct ConvTransposeAttrs {
   Activation activation;
 };
 
-// inputs: a [..., M, K], b [..., K, N], bias (broadcastable to the output) or absent, addend (the same, for outputs that
-// are floats) or absent. Gemm and MatMul, numpy rules for rank 1 and batch broadcasting. out = alpha * a' b' + beta *
-// bias + addend, then the activation.
+// inputs: a [..., M, K], b [..., K, N], bias (broadcastable to the output) or absent, addend (the same, for float
+// outputs) or absent. Gemm and MatMul, numpy rules for rank 1 and batch broadcasting. The output is the activation of
+// alpha * a' b' + beta * bias + addend.
 struct MatMulAttrs {
   bool transpose_a = false, transpose_b = false;
   double alpha = 1.0, beta = 1.0;
