@@ -1,6 +1,6 @@
 """Sentence embeddings of MiniLM in BF16 on VitisAIEP against FP32 on the CPU EP, on sentences of every length.
 
-    python minilm.py [--sentences N] [--exporter NAME] [--model FILE] [--json]
+    python minilm.py [--sentences N] [--seed N] [--exporter NAME] [--model FILE] [--json]
 
 all-MiniLM-L6-v2 with its weights, exported with dynamic axes, embeds sentences from the docstrings of Python's standard
 library, each alone and so at its own length, and in padded batches. What is checked: the cosine of each embedding to
@@ -108,8 +108,8 @@ def cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float6
     return (wide_a * wide_b).sum(1) / (np.linalg.norm(wide_a, axis=1) * np.linalg.norm(wide_b, axis=1))
 
 
-def measure(model: Path, count: int = 200) -> Result:
-    sentences = docstring_sentences(count)
+def measure(model: Path, count: int = 200, seed: int = 0) -> Result:
+    sentences = docstring_sentences(count, seed)
     embedder = Embedder(model)
     lengths = [embedder.feeds([sentence])["input_ids"].shape[1] for sentence in sentences]
     ours, theirs = (embedder.embed(session, sentences, 1) for session in ("npu", "cpu"))
@@ -143,6 +143,7 @@ def measure(model: Path, count: int = 200) -> Result:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sentences", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0, help="of the choice of sentences; default: %(default)s")
     parser.add_argument("--exporter", choices=pretrained.EXPORTERS, default=pretrained.EXPORTERS[0])
     parser.add_argument("--model", type=Path, help="an exported MiniLM; else it is exported first")
     parser.add_argument("--json", action="store_true")
@@ -152,7 +153,7 @@ def main() -> None:
         if model is None:
             model = Path(directory) / "minilm.onnx"
             pretrained.export("minilm", model, exporter=arguments.exporter)
-        result = measure(model, arguments.sentences)
+        result = measure(model, arguments.sentences, arguments.seed)
     if arguments.json:
         print(json.dumps(asdict(result), indent=2))
     else:

@@ -41,7 +41,9 @@ def _quark(preset: str) -> Callable[[Path, Path, Sequence[Inputs]], None]:
             from quark.onnx import ModelQuantizer
             from quark.onnx.quantization.config import Config, get_default_config
         config = Config(global_quant_config=get_default_config(preset))
-        ModelQuantizer(config).quantize_model(str(source), str(target), _Feeds(feeds))
+        paths = str(source.resolve()), str(target.resolve())
+        with tempfile.TemporaryDirectory() as directory, contextlib.chdir(directory):  # Quark leaves a table of its own
+            ModelQuantizer(config).quantize_model(*paths, _Feeds(feeds))
 
     return run
 

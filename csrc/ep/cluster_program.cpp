@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <unordered_set>
 #include <utility>
 
 #include "compiler/program.h"
@@ -65,7 +66,7 @@ std::shared_ptr<const ClusterProgram> ProgramCache::find_or_compile(Span<const s
   const std::shared_ptr<const ClusterProgram> program = entry->program;
   const std::unique_lock lock(mutex_);
   entries_.push_back(std::move(entry));
-  while (overfull()) {
+  while (entries_.size() > kCapacity || (entries_.size() > 1 && held_bytes() > kCapacityBytes)) {
     entries_.erase(std::min_element(entries_.begin(), entries_.end(), [](const auto& a, const auto& b) {
       return a->last_use.load(std::memory_order_relaxed) < b->last_use.load(std::memory_order_relaxed);
     }));
@@ -73,10 +74,22 @@ std::shared_ptr<const ClusterProgram> ProgramCache::find_or_compile(Span<const s
   return program;
 }
 
-bool ProgramCache::overfull() const {
+std::size_t ProgramCache::bytes() const {
+  const std::shared_lock lock(mutex_);
+  return held_bytes();
+}
+
+std::size_t ProgramCache::held_bytes() const {
   std::size_t bytes = 0;
-  for (const auto& entry : entries_) bytes += entry->program->bytes();
-  return entries_.size() > kCapacity || (entries_.size() > 1 && bytes > kCapacityBytes);
+  std::unordered_set<const kernels::PackedWeights*> counted;
+  for (const auto& entry : entries_) {
+    const std::optional<runtime::Executor>& executor = entry->program->executor;
+    if (!executor) continue;
+    bytes += executor->packed_weight_bytes() + executor->arena_bytes();
+    for (const auto& shared : executor->shared_weights())
+      if (!counted.insert(shared.weights.get()).second) bytes -= shared.bytes;
+  }
+  return bytes;
 }
 
 }  // namespace vaip::ep

@@ -33,8 +33,6 @@ struct ClusterProgram {
   sim::Timing timing;                                  // no cycles where no output has an element
   std::optional<runtime::Executor> executor;           // absent in that case: there is nothing to compute
   double compile_ms = 0;
-
-  std::size_t bytes() const { return executor ? executor->packed_weight_bytes() + executor->arena_bytes() : 0; }
 };
 
 // What a program is made for. contents: of the inputs that ir::content_inputs() names.
@@ -50,8 +48,8 @@ std::shared_ptr<const ClusterProgram> compile_cluster(const ir::Graph& graph, co
 
 // Programs by input shapes, and by the elements of inputs that shapes are computed from. Any number of threads may look
 // up at once; what is new is compiled by one of them while those that need another program go on. Beyond kCapacity
-// programs, or kCapacityBytes of weights that each has packed for its own shapes, those that have not been used for
-// longest go.
+// programs, or kCapacityBytes of packed weights and memory of runs, those that have not been used for longest go; what
+// programs share counts once.
 class ProgramCache {
  public:
   static constexpr std::size_t kCapacity = 64, kCapacityBytes = std::size_t{1} << 30;
@@ -61,6 +59,8 @@ class ProgramCache {
   // input's elements, these. Looking up allocates nothing.
   std::shared_ptr<const ClusterProgram> find_or_compile(Span<const std::int64_t> key, const Compile& compile);
 
+  std::size_t bytes() const;  // of all programs
+
  private:
   struct Entry {
     std::vector<std::int64_t> key;
@@ -68,7 +68,7 @@ class ProgramCache {
     std::atomic<std::uint64_t> last_use{0};
   };
   std::shared_ptr<const ClusterProgram> find(Span<const std::int64_t> key) const;
-  bool overfull() const;
+  std::size_t held_bytes() const;
 
   mutable std::shared_mutex mutex_;  // of entries_
   std::mutex compile_mutex_;

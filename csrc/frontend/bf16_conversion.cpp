@@ -76,6 +76,12 @@ std::uint16_t constant_to_bfloat16(float x) {
   return static_cast<std::uint16_t>(std::isfinite(x) && (rounded & kMagnitude) == kInfinity ? rounded - 1U : rounded);
 }
 
+// The same number, unless rounding it would make it infinite.
+float within_bfloat16(float x) {
+  const std::uint16_t rounded = constant_to_bfloat16(x);
+  return std::isfinite(x) && to_bfloat16(x) != rounded ? from_bfloat16(rounded) : x;
+}
+
 template <typename T, typename Convert>
 ir::Constant packed(const std::vector<float>& reals, Convert convert) {
   std::vector<std::byte> bytes(reals.size() * sizeof(T));
@@ -172,10 +178,13 @@ class Converter {
     return versions.own;
   }
 
-  // A product's bias is what its accumulator starts with.
-  static bool is_bias(const ir::Layer& layer, std::size_t input) {
-    return input == 2 &&
-           (layer.as<ir::ConvAttrs>() || layer.as<ir::ConvTransposeAttrs>() || layer.as<ir::MatMulAttrs>());
+  // What meets float32 in a core's registers, and is never an operand of a product: a bias, with which an accumulator
+  // starts, the parameters of a normalization, and the numbers that arithmetic does to all elements.
+  bool stays_float(const ir::Layer& layer, std::size_t input) const {
+    if (layer.as<ir::ConvAttrs>() || layer.as<ir::ConvTransposeAttrs>() || layer.as<ir::MatMulAttrs>())
+      return input == 2;
+    if (layer.as<ir::NormalizationAttrs>()) return input > 0;
+    return layer.as<ir::ArithmeticAttrs>() && ir::element_count(source_.value(layer.inputs[input]).shape) == 1;
   }
 
   ValueId constant_as(ValueId id, DType dtype) {
@@ -187,7 +196,7 @@ class Converter {
     const std::vector<float> reals = real_numbers(value);
     ir::Value converted{value.name, dtype, value.shape, std::nullopt, std::nullopt};
     converted.constant = dtype == DType::bf16 ? packed<std::uint16_t>(reals, constant_to_bfloat16)
-                                              : packed<float>(reals, [](float x) { return x; });
+                                              : packed<float>(reals, within_bfloat16);
     return known[id] = out_.add_value(std::move(converted));
   }
 
@@ -200,7 +209,7 @@ class Converter {
       if (is_float_tensor(source_.value(id))) {
         id = read(id, part);
       } else if (part == Part::bf16 && source_.value(id).constant) {
-        id = constant_as(id, is_bias(layer, i) ? DType::f32 : DType::bf16);
+        id = constant_as(id, stays_float(layer, i) ? DType::f32 : DType::bf16);
       }
     }
     std::vector<std::pair<ValueId, ValueId>> leaving;

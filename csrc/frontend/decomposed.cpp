@@ -16,18 +16,18 @@ using Op = ir::NormalizationAttrs::Op;
 // One attempt to read an expression from its end, which notes the nodes that it passes.
 class Reader {
  public:
-  explicit Reader(const GraphIndex& index) : index_(index) {}
+  explicit Reader(const GraphIndex& index) : index_(&index) {}
 
   std::vector<std::size_t> nodes;
 
   const Node* pass(std::size_t i) {
     if (std::find(nodes.begin(), nodes.end(), i) == nodes.end()) nodes.push_back(i);
-    return &index_.node(i);
+    return &index_->node(i);
   }
   // The node that makes the value, if it is of this type.
   const Node* made_by(const std::string& value, const char* op, std::size_t inputs) {
-    const auto producer = index_.producer(value);
-    if (!producer || !is(index_.node(*producer), op, inputs)) return nullptr;
+    const auto producer = index_->producer(value);
+    if (!producer || !is(index_->node(*producer), op, inputs)) return nullptr;
     return pass(*producer);
   }
   static bool is(const Node& node, const char* op, std::size_t inputs) {
@@ -35,9 +35,9 @@ class Reader {
   }
 
   std::optional<double> number(const std::string& value) const {
-    const TensorData* constant = index_.constant(value);
+    const TensorData* constant = index_->constant(value);
     if (constant && ir::element_count(constant->shape) != 1) return std::nullopt;
-    const auto reals = constant_reals(index_, value);
+    const auto reals = constant_reals(*index_, value);
     return reals && reals->size() == 1 ? std::optional<double>((*reals)[0]) : std::nullopt;
   }
   // Constants are the nearest float, or a few digits.
@@ -58,7 +58,7 @@ class Reader {
       return is_number(pow->inputs[1], 2.0) ? std::optional(pow->inputs[0]) : std::nullopt;
     }
     const Node* mul = made_by(value, "Mul", 2);
-    return mul && same_tensor(index_, mul->inputs[0], mul->inputs[1]) ? std::optional(mul->inputs[0]) : std::nullopt;
+    return mul && same_tensor(*index_, mul->inputs[0], mul->inputs[1]) ? std::optional(mul->inputs[0]) : std::nullopt;
   }
   struct Mean {
     std::string of;
@@ -69,7 +69,7 @@ class Reader {
     if (!node || attribute(*node, "keepdims", std::int64_t{1}) != 1) return std::nullopt;
     std::vector<std::int64_t> axes = attribute(*node, "axes", std::vector<std::int64_t>{});
     if (has_input(*node, 1)) {
-      const TensorData* constant = index_.constant(node->inputs[1]);
+      const TensorData* constant = index_->constant(node->inputs[1]);
       if (!constant) return std::nullopt;
       axes = integer_elements(*constant, node->inputs[1]);
     }
@@ -77,7 +77,7 @@ class Reader {
   }
 
  private:
-  const GraphIndex& index_;
+  const GraphIndex* index_;
 };
 
 bool is_constant(const GraphIndex& index, const std::string& value) {
@@ -182,30 +182,41 @@ std::optional<std::string> gelu_factor(const GraphIndex& index, Reader& reader, 
   return std::nullopt;
 }
 
-// 0.5 * x * factor, in either order that exporters use: (x * factor) * 0.5 or (x * 0.5) * factor.
+// 0.5 * x * factor, in the orders that exporters use: (x * factor) * 0.5, (x * 0.5) * factor or x * (0.5 * factor).
 std::optional<Decomposed> gelu(const GraphIndex& index, std::size_t last) {
   const Node& node = index.node(last);
   if (!Reader::is(node, "Mul", 2)) return std::nullopt;
-  for (const std::size_t i : {0, 1}) {
-    Reader reader(index);
-    std::string factor = node.inputs[i], x;
-    if (const auto product = reader.beside(node, 0.5)) {
-      const Node* mul = reader.made_by(*product, "Mul", 2);
-      if (!mul) return std::nullopt;
-      factor = mul->inputs[i];
-      x = mul->inputs[1 - i];
-    } else if (const Node* mul = reader.made_by(node.inputs[1 - i], "Mul", 2)) {
-      x = reader.beside(*mul, 0.5).value_or("");
-    }
+  const auto read = [&](Reader& reader, std::string x, const std::string& factor) -> std::optional<Decomposed> {
     ir::Activation function;
-    const auto argument = x.empty() ? std::nullopt : gelu_factor(index, reader, factor, function);
-    if (!argument || !same_tensor(index, *argument, x)) continue;
+    const auto argument = gelu_factor(index, reader, factor, function);
+    if (!argument || !same_tensor(index, *argument, x)) return std::nullopt;
     reader.pass(last);
     Decomposed found;
     found.nodes = std::move(reader.nodes);
-    found.input = x;
+    found.input = std::move(x);
     found.attrs = ir::ElementwiseAttrs{function};
     return found;
+  };
+  // What 0.5 multiplies to make the value.
+  const auto halved = [](Reader& reader, const std::string& value) -> std::optional<std::string> {
+    const Node* mul = reader.made_by(value, "Mul", 2);
+    return mul ? reader.beside(*mul, 0.5) : std::nullopt;
+  };
+  const Reader start(index);
+  for (const std::size_t i : {0, 1}) {
+    const std::string &one = node.inputs[i], &other = node.inputs[1 - i];
+    Reader reader = start;
+    if (const auto product = reader.beside(node, 0.5)) {
+      const Node* mul = reader.made_by(*product, "Mul", 2);
+      if (!mul) return std::nullopt;
+      if (auto found = read(reader, mul->inputs[1 - i], mul->inputs[i])) return found;
+      continue;
+    }
+    if (const auto x = halved(reader, other))
+      if (auto found = read(reader, *x, one)) return found;
+    reader = start;
+    if (const auto factor = halved(reader, one))
+      if (auto found = read(reader, other, *factor)) return found;
   }
   return std::nullopt;
 }

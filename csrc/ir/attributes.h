@@ -15,7 +15,8 @@ struct QuantizeAttrs {};    // float -> integers of the output value's parameter
 struct DequantizeAttrs {};  // integers -> float
 struct RequantizeAttrs {};  // integers -> integers of other parameters (also integer type conversion)
 
-// inputs: x [N,C,spatial...], w [M,C/group,kernel...], bias [M] or absent. 1 to 3 spatial dimensions.
+// inputs: x [N,C,spatial...], w [M,C/group,kernel...], bias [M] or absent, addend or absent: a tensor of the output's
+// shape that is added before the activation, for outputs that are floats. 1 to 3 spatial dimensions.
 struct ConvAttrs {
   Shape kernel, strides, dilations;
   Shape pads;  // begins then ends; already explicit unless auto_pad says otherwise
@@ -33,8 +34,9 @@ struct ConvTransposeAttrs {
   Activation activation;
 };
 
-// inputs: a [..., M, K], b [..., K, N], bias (broadcastable to the output) or absent. Gemm and MatMul, numpy rules for
-// rank 1 and batch broadcasting. out = alpha * a' b' + beta * bias.
+// inputs: a [..., M, K], b [..., K, N], bias (broadcastable to the output) or absent, addend (the same, for float
+// outputs) or absent. Gemm and MatMul, numpy rules for rank 1 and batch broadcasting. The output is the activation of
+// alpha * a' b' + beta * bias + addend.
 struct MatMulAttrs {
   bool transpose_a = false, transpose_b = false;
   double alpha = 1.0, beta = 1.0;
@@ -118,6 +120,7 @@ struct SoftmaxAttrs {
   std::int64_t axis = -1;
   bool log = false;
   bool flatten_to_2d = false;  // opset < 13: the input is coerced to 2-D at `axis`
+  bool nan_is_zero = false;    // rows of no numbers (all masked) become zeros
 };
 
 // (x - mean) / sqrt(variance + epsilon) * scale + bias over groups of elements; rms: x / sqrt(mean square + epsilon).

@@ -175,12 +175,22 @@ class ArithmeticKernel : public Kernel {
   std::vector<Source> sources_;
 };
 
+// The float32 result of bfloat16 operands is not the model's, but on its way to the next layer
+// (runtime/layer_fusion.h).
+bool is_left_float(const LayerOperands& operands) {
+  const auto is_float = [](const Operand& x) { return x.dtype == ir::DType::f32 || x.dtype == ir::DType::bf16; };
+  const auto is_bf16 = [](const Operand& x) { return x.dtype == ir::DType::bf16; };
+  return operands.outputs[0].dtype == ir::DType::f32 &&
+         std::all_of(operands.inputs.begin(), operands.inputs.end(), is_float) &&
+         std::any_of(operands.inputs.begin(), operands.inputs.end(), is_bf16);
+}
+
 }  // namespace
 
 std::unique_ptr<Kernel> make_arithmetic(const ir::ArithmeticAttrs& attrs, const LayerOperands& operands) {
   if (auto kernel = ByteArithmeticKernel::create(attrs, operands)) return kernel;
   // Two roundings of one result are harmless; of three operands or more the first could cancel out to be the result.
-  if (operands.inputs.size() <= 2 && float_is_enough(operands))
+  if (operands.inputs.size() <= 2 && (float_is_enough(operands) || is_left_float(operands)))
     return std::make_unique<ArithmeticKernel<float>>(attrs, operands);
   return std::make_unique<ArithmeticKernel<double>>(attrs, operands);
 }

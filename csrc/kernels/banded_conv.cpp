@@ -75,7 +75,7 @@ class BandedConv : public Kernel {
 
   void execute(const ExecutionContext& context) const override {
     const auto& state = static_cast<const State&>(*context.state);
-    const void* bias = epilogue_.reads_bias() ? context.inputs[2] : nullptr;
+    const EpilogueInputs added = epilogue_.inputs_of(context);
     parallel_for(
         bands_.total(), bands_.out_rows * bands_.out_row,
         [&](std::int64_t begin, std::int64_t end, int thread) {
@@ -90,7 +90,7 @@ class BandedConv : public Kernel {
             conv_.execute(*state.runs[static_cast<std::size_t>(thread)], source, sums, scratch + at_onednn_);
             const std::int64_t row = image * bands_.whole.output[0] + first;
             epilogue_.run(sums + (own - first) * bands_.out_row, (row + own - first) * bands_.out_row,
-                          (row + bands_.out_rows) * bands_.out_row, bias, context.outputs[0]);
+                          (row + bands_.out_rows) * bands_.out_row, added, context.outputs[0]);
           }
         },
         threads_);
@@ -141,7 +141,7 @@ std::unique_ptr<Kernel> make_banded_conv(const ConvProblem& problem, const Linea
   if (bands.count < 2 || bands.total() < threads) return nullptr;
   const SerialTeam serial;
   std::optional<OneDnnConv> conv =
-      OneDnnConv::create(bands.band, ComputePath::f32, options.cpu, weights, 0, weights.in_channels);
+      OneDnnConv::create(bands.band, ComputePath::f32, options.cpu, weights, 0, weights.in_channels, options.weights);
   if (!conv) return nullptr;
   return std::make_unique<BandedConv>(bands, std::move(*conv), epilogue, threads);
 }

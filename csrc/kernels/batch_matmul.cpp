@@ -108,12 +108,12 @@ class BatchMatMulF32 : public Kernel {
           total[j] = (i == 0 ? 0 : total[j]) + static_cast<std::int32_t>(partial[j]);
       });
     }
-    const void* bias = epilogue_.reads_bias() ? context.inputs[2] : nullptr;
+    const EpilogueInputs added = epilogue_.inputs_of(context);
     parallel_for(outputs_, 1, [&](std::int64_t begin, std::int64_t end, int) {
       if (pieces_.size() > 1)
-        epilogue_.run(total + begin, begin, end, bias, context.outputs[0]);
+        epilogue_.run(total + begin, begin, end, added, context.outputs[0]);
       else
-        epilogue_.run(partial + begin, begin, end, bias, context.outputs[0]);
+        epilogue_.run(partial + begin, begin, end, added, context.outputs[0]);
     });
   }
   std::size_t scratch_bytes() const override { return scratch_bytes_; }
@@ -176,7 +176,7 @@ class BatchMatMulLoops : public Kernel {
     const MatMulGeometry& g = geometry_;
     const void* a = fixed_a_.empty() ? context.inputs[0] : fixed_a_.data();
     const void* b = fixed_b_.empty() ? context.inputs[1] : fixed_b_.data();
-    const void* bias = epilogue_.reads_bias() ? context.inputs[2] : nullptr;
+    const EpilogueInputs added = epilogue_.inputs_of(context);
     auto* packed = reinterpret_cast<Real*>(context.scratch);
     pack_all(b, packed, reinterpret_cast<Real*>(context.scratch + at_rows_));
     const std::int64_t blocks = (g.rows + kRows - 1) / kRows;
@@ -199,7 +199,7 @@ class BatchMatMulLoops : public Kernel {
                                 packed + index_in(g.batch_b, item) * packed_size<Real>(g.depth, g.columns), g.depth,
                                 g.columns, sums, g.columns);
             const std::int64_t out = (item * g.rows + first) * g.columns;
-            epilogue_.run(sums, out, out + count * g.columns, bias, context.outputs[0]);
+            epilogue_.run(sums, out, out + count * g.columns, added, context.outputs[0]);
           }
         },
         threads_);
@@ -274,7 +274,7 @@ std::unique_ptr<Kernel> make_batch_matmul(const ir::MatMulAttrs& attrs, const La
     fail(ErrorKind::invalid_argument, "path f32 would not be exact");
   const auto scale_of = [](const Operand& o) { return o.per_tensor() ? o.affine().scale : 1.0; };
   std::vector<double> scale(static_cast<std::size_t>(geometry.columns), scale_of(a) * scale_of(b) * attrs.alpha);
-  Epilogue epilogue(std::move(scale), geometry.bias, attrs.activation, y);
+  Epilogue epilogue(std::move(scale), geometry.bias, attrs.activation, y, geometry.addend);
   if (fits && options.path.value_or(ComputePath::f32) == ComputePath::f32)
     return std::make_unique<BatchMatMulF32>(geometry, a, b, piece, std::move(epilogue));
   if (rounds && options.path.value_or(ComputePath::f32) == ComputePath::f32) {

@@ -24,7 +24,16 @@ std::unique_ptr<Kernel> make_conv(const ir::ConvAttrs& attrs, const LayerOperand
     bias.row_strides = {0};
     bias.channel_stride = 1;
   }
-  Epilogue epilogue(std::move(scale), std::move(bias), attrs.activation, y);
+  Bias addend;
+  if (operands.inputs.size() > 3 && operands.inputs[3].present()) {
+    addend.operand = operands.inputs[3];
+    if (addend.operand.shape != y.shape || addend.operand.strides != y.strides)
+      fail(ErrorKind::internal, "'", addend.operand.name, "' is added to its sums, but is not stored as the result is");
+    addend.row_dims = {y.count() / y.shape[1]};
+    addend.row_strides = {y.shape[1]};
+    addend.channel_stride = 1;
+  }
+  Epilogue epilogue(std::move(scale), std::move(bias), attrs.activation, y, std::move(addend));
   const ConvProblem problem = conv_problem(attrs, x, w, y);
   if (auto kernel = make_banded_conv(problem, weights, x, epilogue, options)) return kernel;
   return std::make_unique<LinearKernel>(problem, std::move(weights), x, std::move(epilogue), options);

@@ -50,6 +50,17 @@ VAIP_MULTIVERSION void finish_bf16(const float* __restrict acc, std::int64_t cou
   }
 }
 
+VAIP_MULTIVERSION void add(float* __restrict x, std::int64_t count, const float* __restrict addend) {
+  for (std::int64_t i = 0; i < count; ++i) x[i] += addend[i];
+}
+
+VAIP_MULTIVERSION void cut(float* __restrict x, std::int64_t count, float low, float high) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float raised = x[i] < low ? low : x[i];
+    x[i] = raised > high ? high : raised;
+  }
+}
+
 VAIP_MULTIVERSION void to_floats(const float* __restrict acc, std::int64_t count, const float* __restrict scale,
                                  const float* __restrict bias, float* __restrict out) {
   for (std::int64_t i = 0; i < count; ++i) out[i] = acc[i] * scale[i] + bias[i];
@@ -84,15 +95,23 @@ constexpr std::int64_t kAttemptBlock = 128;
 
 }  // namespace
 
-Epilogue::Epilogue(std::vector<double> product_scale, Bias bias, const Activation& activation, const Operand& output)
+bool Bias::is_repeated() const {
+  return std::all_of(row_strides.begin(), row_strides.end(), [](std::int64_t s) { return s == 0; });
+}
+
+Epilogue::Epilogue(std::vector<double> product_scale, Bias bias, const Activation& activation, const Operand& output,
+                   Bias addend)
     : channels_(static_cast<std::int64_t>(product_scale.size())),
       integer_bias_(product_scale.size(), 0.0),
       scale_(std::move(product_scale)),
       real_bias_(scale_.size(), 0.0),
       bias_(std::move(bias)),
+      addend_(std::move(addend)),
       activation_(activation),
       quantizer_(make_quantizer(output)) {
   const std::size_t channels = scale_.size();
+  if (addend_.operand.present() && !quantizer_.to_float())
+    fail(ErrorKind::internal, "a tensor is added to a product whose output is quantized");
   if (bias_.operand.present()) fold_bias();
 
   only_cuts_ = as_limits(activation_, quantizer_, low_, high_) && ir::size_of(quantizer_.dtype) <= 4 &&
@@ -117,7 +136,9 @@ void Epilogue::set_largest_accumulator(std::int64_t largest) {
 }
 
 void Epilogue::set_rounded_accumulators() {
-  in_float_ = quantizer_.dtype == DType::bf16 && !bias_by_element_;
+  // The functions of floats are for results of bfloat16.
+  const bool is_enough = quantizer_.dtype == DType::bf16 || (quantizer_.dtype == DType::f32 && only_cuts_);
+  in_float_ = is_enough && !bias_by_element_;
   prepare();
 }
 
@@ -153,11 +174,12 @@ void Epilogue::prepare() {
 }
 
 void Epilogue::fold_bias() {
-  const bool same_in_all_rows =
-      std::all_of(bias_.row_strides.begin(), bias_.row_strides.end(), [](std::int64_t s) { return s == 0; });
-  if (!bias_.operand.constant || !same_in_all_rows) {
+  if (!bias_.operand.constant || !bias_.is_repeated()) {
     bias_by_element_ = true;
-    if (bias_.operand.constant) bias_values_ = real_values(bias_.operand);
+    if (!bias_.operand.constant) return;
+    bias_values_ = real_values(bias_.operand);
+    bias_.operand.dtype = DType::f64;
+    bias_.operand.quant.reset();
     return;
   }
   const bool integers = is_accumulator_bias(bias_.operand, scale_, bias_.beta);
@@ -170,43 +192,51 @@ void Epilogue::fold_bias() {
   }
 }
 
-// Real units times beta, for the output elements [begin, begin + count), which may span rows.
-void Epilogue::load_bias(const void* data, std::int64_t begin, std::int64_t count, double* out) const {
-  const bool constant = !bias_values_.empty();
-  const DType dtype = constant ? DType::f64 : bias_.operand.dtype;
-  const Affine affine = constant ? Affine{} : bias_.operand.affine();
-  const void* values = constant ? bias_values_.data() : data;
+template <typename Real>
+void Epilogue::load(const Bias& bias, const void* data, std::int64_t begin, std::int64_t count, Real* out) const {
+  if (bias.row_dims.size() == 1 && bias.row_strides[0] == channels_ && bias.channel_stride == 1)
+    return load_real(bias.operand.dtype, data, begin, 1, count, bias.operand.affine(), out);
   for (std::int64_t done = 0; done < count;) {
     std::int64_t row = (begin + done) / channels_;
     const std::int64_t channel = (begin + done) % channels_;
     const std::int64_t n = std::min(channels_ - channel, count - done);
-    std::int64_t offset = channel * bias_.channel_stride;
-    for (std::size_t d = bias_.row_dims.size(); d-- > 0;) {
-      offset += row % bias_.row_dims[d] * bias_.row_strides[d];
-      row /= bias_.row_dims[d];
+    std::int64_t offset = channel * bias.channel_stride;
+    for (std::size_t d = bias.row_dims.size(); d-- > 0;) {
+      offset += row % bias.row_dims[d] * bias.row_strides[d];
+      row /= bias.row_dims[d];
     }
-    load_real(dtype, values, offset, bias_.channel_stride, n, affine, out + done);
+    load_real(bias.operand.dtype, data, offset, bias.channel_stride, n, bias.operand.affine(), out + done);
     done += n;
   }
-  for (std::int64_t i = 0; i < count; ++i) out[i] *= bias_.beta;
 }
 
 void Epilogue::run_floats(const float* acc, std::int64_t channel, std::int64_t count, std::int64_t at,
-                          void* output) const {
+                          const void* addend, void* output) const {
   const float *scale = float_scale_.data() + channel, *bias = float_bias_.data() + channel;
-  BFloat16* out = static_cast<BFloat16*>(output) + at;
-  if (only_cuts_) return finish_bf16(acc, count, scale, bias, static_cast<float>(low_), static_cast<float>(high_), out);
+  const auto low = static_cast<float>(low_), high = static_cast<float>(high_);
+  const bool rounds = quantizer_.dtype == DType::bf16;
+  BFloat16* rounded = static_cast<BFloat16*>(output) + at;
+  if (only_cuts_ && !addend && rounds) return finish_bf16(acc, count, scale, bias, low, high, rounded);
   float block[kBlock];
-  to_floats(acc, count, scale, bias, block);
-  apply(activation_, block, count);
-  narrow(block, count, out);
+  float* reals = rounds ? block : static_cast<float*>(output) + at;
+  to_floats(acc, count, scale, bias, reals);
+  if (addend) {
+    float added[kBlock];
+    load(addend_, addend, at, count, added);
+    add(reals, count, added);
+  }
+  if (only_cuts_)
+    cut(reals, count, low, high);
+  else
+    apply(activation_, reals, count);
+  if (rounds) narrow(reals, count, rounded);
 }
 
 template <typename Acc>
 void Epilogue::run_block(const Acc* acc, std::int64_t channel, std::int64_t count, std::int64_t at,
-                         const double* real_bias, void* output) const {
+                         const double* real_bias, const void* addend, void* output) const {
   if constexpr (std::is_same_v<Acc, float>)
-    if (in_float_) return run_floats(acc, channel, count, at, output);
+    if (in_float_) return run_floats(acc, channel, count, at, addend, output);
   const double* integer_bias = integer_bias_.data() + channel;
   const double* scale = scale_.data() + channel;
   const double zero_point = quantizer_.affine.zero_point;
@@ -245,31 +275,39 @@ void Epilogue::run_block(const Acc* acc, std::int64_t channel, std::int64_t coun
   }
   double block[kBlock];
   to_real(acc, count, integer_bias, scale, real_bias, block);
+  if (addend) {
+    double added[kBlock];
+    load(addend_, addend, at, count, added);
+    for (std::int64_t i = 0; i < count; ++i) block[i] += added[i];
+  }
   apply(activation_, block, count);
   store_real(quantizer_, block, output, at, 1, count);
 }
 
 template <typename Acc>
-void Epilogue::run(const Acc* acc, std::int64_t begin, std::int64_t end, const void* bias, void* output) const {
+void Epilogue::run(const Acc* acc, std::int64_t begin, std::int64_t end, const EpilogueInputs& inputs,
+                   void* output) const {
   double loaded[kBlock];
   while (begin < end) {
     const std::int64_t channel = begin % channels_;
     const std::int64_t count = std::min({width_ - channel, end - begin, kBlock});
     const double* real_bias = real_bias_.data() + channel;
     if (bias_by_element_) {
-      load_bias(bias, begin, count, loaded);
+      const bool constant = !bias_values_.empty();
+      load(bias_, constant ? bias_values_.data() : inputs.bias, begin, count, loaded);
+      for (std::int64_t i = 0; i < count; ++i) loaded[i] *= bias_.beta;
       if (only_cuts_)
         for (std::int64_t i = 0; i < count; ++i) loaded[i] /= quantizer_.affine.scale;
       real_bias = loaded;
     }
-    run_block(acc, channel, count, begin, real_bias, output);
+    run_block(acc, channel, count, begin, real_bias, inputs.addend, output);
     begin += count;
     acc += count;
   }
 }
 
-template void Epilogue::run(const std::int32_t*, std::int64_t, std::int64_t, const void*, void*) const;
-template void Epilogue::run(const float*, std::int64_t, std::int64_t, const void*, void*) const;
-template void Epilogue::run(const double*, std::int64_t, std::int64_t, const void*, void*) const;
+template void Epilogue::run(const std::int32_t*, std::int64_t, std::int64_t, const EpilogueInputs&, void*) const;
+template void Epilogue::run(const float*, std::int64_t, std::int64_t, const EpilogueInputs&, void*) const;
+template void Epilogue::run(const double*, std::int64_t, std::int64_t, const EpilogueInputs&, void*) const;
 
 }  // namespace vaip::kernels

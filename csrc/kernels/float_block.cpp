@@ -56,10 +56,13 @@ VAIP_MULTIVERSION Real sum_terms(const float* __restrict x, std::int64_t count, 
 }
 
 VAIP_MULTIVERSION float take_largest(const float* __restrict x, std::int64_t count) {
-  float best = -std::numeric_limits<float>::infinity();
-#pragma omp simd reduction(max : best)  // a maximum is the same in any order
-  for (std::int64_t i = 0; i < count; ++i) best = x[i] > best ? x[i] : best;
-  return best;
+  float lanes[kLanes];
+  std::fill_n(lanes, kLanes, -std::numeric_limits<float>::infinity());
+  std::int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes)
+    for (std::int64_t l = 0; l < kLanes; ++l) lanes[l] = x[i + l] > lanes[l] ? x[i + l] : lanes[l];
+  for (std::int64_t l = 0; i < count; ++i, ++l) lanes[l] = x[i] > lanes[l] ? x[i] : lanes[l];
+  return *std::max_element(lanes, lanes + kLanes);
 }
 
 // fast_exp(x - offset) in place, and the sum of it.
@@ -132,6 +135,8 @@ void store_real(const Quantizer& quantizer, const float* in, void* data, std::in
     for (std::int64_t i = 0; i < count; ++i) out[i * stride] = BFloat16(in[i]);
     return;
   }
+  if (quantizer.dtype == DType::f32 && stride == 1)
+    return std::copy_n(in, count, static_cast<float*>(data) + offset), void();
   double block[kBlock];
   for (std::int64_t begin = 0; begin < count; begin += kBlock) {
     const std::int64_t piece = std::min(kBlock, count - begin);

@@ -34,7 +34,7 @@ class Kernel {
 
   virtual void execute(const ExecutionContext& context) const = 0;
   virtual std::size_t scratch_bytes() const { return 0; }
-  virtual std::size_t packed_bytes() const { return 0; }  // weights and tables that it owns
+  virtual std::size_t packed_bytes() const { return 0; }  // weights and tables that it alone owns
   virtual std::unique_ptr<KernelState> make_state() const { return nullptr; }
 };
 
@@ -45,11 +45,14 @@ struct LayerOperands {
   std::vector<Operand> outputs;
 };
 
+class ProgramWeights;
+
 struct KernelOptions {
   std::optional<ComputePath> path;  // force one; an error where it would not be exact
   CpuTraits cpu = host_cpu();
   // The numerics of the device, with this rounding mode (srs.h); without it, ONNX's.
   std::optional<Rounding> device_rounding;
+  ProgramWeights* weights = nullptr;  // where kernels keep what others may share (weight_store.h); null: nowhere
 };
 
 // Throws Error naming the layer when it is malformed or nothing here executes it.

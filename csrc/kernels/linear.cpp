@@ -43,7 +43,7 @@ LinearKernel::LinearKernel(const ConvProblem& problem, LinearWeights weights, co
   const WeightBounds bounds = bounds_of(weights);
   choice_ = options.path ? require_path(*options.path, weights, bounds, source, options.cpu)
                          : choose_path(weights, bounds, source, options.cpu);
-  while (choice_.path != ComputePath::f64 && !build_chunks(weights, bounds, source, options.cpu)) {
+  while (choice_.path != ComputePath::f64 && !build_chunks(weights, bounds, source, options)) {
     if (options.path) fail(ErrorKind::invalid_argument, "oneDNN has no implementation for path ", name(choice_.path));
     const auto next = static_cast<ComputePath>(static_cast<int>(choice_.path) + 1);
     choice_ = choose_path(weights, bounds, source, options.cpu, next);
@@ -53,14 +53,15 @@ LinearKernel::LinearKernel(const ConvProblem& problem, LinearWeights weights, co
 }
 
 bool LinearKernel::build_chunks(LinearWeights& weights, const WeightBounds& bounds, const SourceRange& range,
-                                const CpuTraits& cpu) {
+                                const KernelOptions& options) {
+  const CpuTraits& cpu = options.cpu;
   source_ = LinearSource(problem_, x_, choice_.path);
   std::vector<Residual> residuals;
   if (choice_.path == ComputePath::int8 && !cpu.int8_dot_product) residuals = split_saturating_pairs(weights);
   for (std::int64_t first = 0; first < weights.in_channels; first += choice_.chunk_channels) {
     const std::int64_t count = std::min(choice_.chunk_channels, weights.in_channels - first);
     std::optional<OneDnnConv> conv =
-        OneDnnConv::create(source_.remaining(count), choice_.path, cpu, weights, first, count);
+        OneDnnConv::create(source_.remaining(count), choice_.path, cpu, weights, first, count, options.weights);
     if (!conv) {
       chunks_.clear();
       for (const Residual& r : residuals)
@@ -214,12 +215,12 @@ void LinearKernel::execute(const ExecutionContext& context) const {
   const bool integers = int8 || chunks_.size() > 1;
   auto* sums = chunks_.size() > 1 ? total : static_cast<std::int32_t*>(partial);
   if (!residuals_.empty()) add_residuals(x, sums);
-  const void* bias = epilogue_.reads_bias() ? context.inputs[2] : nullptr;
+  const EpilogueInputs added = epilogue_.inputs_of(context);
   parallel_for(outputs, 1, [&](std::int64_t begin, std::int64_t end, int) {
     if (integers)
-      epilogue_.run(sums + begin, begin, end, bias, context.outputs[0]);
+      epilogue_.run(sums + begin, begin, end, added, context.outputs[0]);
     else
-      epilogue_.run(static_cast<const float*>(partial) + begin, begin, end, bias, context.outputs[0]);
+      epilogue_.run(static_cast<const float*>(partial) + begin, begin, end, added, context.outputs[0]);
   });
 }
 
@@ -230,7 +231,7 @@ void LinearKernel::execute_f64(const ExecutionContext& context) const {
   const std::int64_t pixels = problem_.output_pixels();
   const std::int64_t blocks = (pixels + kGemmRows - 1) / kGemmRows;
   const Affine centred = {1.0, x_.affine().zero_point};
-  const void* bias = epilogue_.reads_bias() ? context.inputs[2] : nullptr;
+  const EpilogueInputs added = epilogue_.inputs_of(context);
   parallel_for(
       blocks, kGemmRows * depth * problem_.out_channels,
       [&](std::int64_t begin, std::int64_t end, int thread) {
@@ -255,7 +256,7 @@ void LinearKernel::execute_f64(const ExecutionContext& context) const {
             multiply_rows(rows, depth, kGemmRows, panels_.data() + group * packed_size<double>(depth, columns), depth,
                           columns, sums + group * columns, problem_.out_channels);
           }
-          epilogue_.run(sums, first * problem_.out_channels, (first + count) * problem_.out_channels, bias,
+          epilogue_.run(sums, first * problem_.out_channels, (first + count) * problem_.out_channels, added,
                         context.outputs[0]);
         }
       },

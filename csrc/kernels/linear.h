@@ -36,7 +36,8 @@ class LinearKernel : public Kernel {
   };
   // Takes what would saturate out of the weights. False where oneDNN cannot do it exactly; the weights are then as
   // before.
-  bool build_chunks(LinearWeights& weights, const WeightBounds& bounds, const SourceRange& range, const CpuTraits& cpu);
+  bool build_chunks(LinearWeights& weights, const WeightBounds& bounds, const SourceRange& range,
+                    const KernelOptions& options);
   void order_residuals(const LinearWeights& weights, const std::vector<Residual>& residuals);
   void build_f64(const LinearWeights& weights);
   void plan_scratch();

@@ -94,9 +94,11 @@ void fill(LinearWeights& weights, const Operand& w, std::size_t channel_axis, bo
   const bool narrow = ir::is_integer(w.dtype) && ir::size_of(w.dtype) <= 2;
   const bool along_channels =
       w.per_tensor() || (static_cast<std::size_t>(w.quant->axis) == channel_axis && w.quant->scale.size() == channels);
+  if (!w.quant) weights.source = {w.constant->data, in_columns, {}};
   if (!narrow || !along_channels) return place_real(real_values(w));
 
   const std::vector<std::int32_t> zero_points = w.quant ? w.quant->zero_point : std::vector<std::int32_t>{0};
+  weights.source = {w.constant->data, in_columns, zero_points};
   if (w.quant)
     for (std::size_t c = 0; c < channels; ++c)
       weights.scale[c] = static_cast<double>(w.quant->scale[w.per_tensor() ? 0 : c]);

@@ -1,7 +1,9 @@
 // The constant weights of a convolution or of a matrix product.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "ir/graph.h"
@@ -15,6 +17,14 @@ struct LinearWeights {
   std::vector<std::int16_t> integers;  // zero points subtracted; empty where that takes more than 16 bits
   std::vector<double> real;            // or else these
   std::vector<double> scale;           // per output channel, of either
+
+  // Where the values are from; no constant where it takes more to tell them from others of the same constant.
+  struct Source {
+    std::shared_ptr<const std::byte> constant;
+    bool in_columns = false;
+    std::vector<std::int32_t> zero_points;
+  };
+  Source source;
 
   bool are_integers() const { return real.empty(); }
   std::int64_t per_channel() const { return in_channels * taps; }

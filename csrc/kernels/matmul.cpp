@@ -12,24 +12,27 @@ namespace {
 // Rows stored transposed ([K, M]) are turned before the product.
 class TransposedMatMul : public Kernel {
  public:
-  TransposedMatMul(StridedMove turn, std::size_t turned_bytes, std::unique_ptr<Kernel> product)
-      : turn_(std::move(turn)), turned_bytes_((turned_bytes + 63) / 64 * 64), product_(std::move(product)) {}
+  TransposedMatMul(StridedMove turn, std::size_t turned_bytes, std::unique_ptr<Kernel> product, std::size_t inputs)
+      : turn_(std::move(turn)),
+        turned_bytes_((turned_bytes + 63) / 64 * 64),
+        product_(std::move(product)),
+        inputs_(inputs) {}
 
   void execute(const ExecutionContext& context) const override {
     turn_.run(context.inputs[0], context.scratch);
-    const void* inputs[] = {context.scratch, context.inputs[1], has_bias_ ? context.inputs[2] : nullptr};
+    const void* inputs[] = {context.scratch, context.inputs[1], inputs_ > 2 ? context.inputs[2] : nullptr,
+                            inputs_ > 3 ? context.inputs[3] : nullptr};
     product_->execute({inputs, context.outputs, context.scratch + turned_bytes_, context.state});
   }
   std::size_t scratch_bytes() const override { return turned_bytes_ + product_->scratch_bytes(); }
   std::size_t packed_bytes() const override { return product_->packed_bytes(); }
   std::unique_ptr<KernelState> make_state() const override { return product_->make_state(); }
-  void set_bias() { has_bias_ = true; }
 
  private:
   StridedMove turn_;
   std::size_t turned_bytes_;
   std::unique_ptr<Kernel> product_;
-  bool has_bias_ = false;
+  std::size_t inputs_;  // of the layer
 };
 
 }  // namespace
@@ -57,16 +60,15 @@ std::unique_ptr<Kernel> make_matmul(const ir::MatMulAttrs& attrs, const LayerOpe
   problem.input = problem.output = {geometry.batch_count() * geometry.rows};
   problem.kernel = problem.strides = problem.dilations = {1};
   problem.pads_begin = problem.pads_end = {0};
-  Epilogue epilogue(std::move(scale), geometry.bias, attrs.activation, operands.outputs[0]);
+  Epilogue epilogue(std::move(scale), geometry.bias, attrs.activation, operands.outputs[0], geometry.addend);
   std::unique_ptr<Kernel> product;
   if (!geometry.transposed_a) product = make_banded_conv(problem, weights, a, epilogue, options);
   if (!product) product = std::make_unique<LinearKernel>(problem, std::move(weights), a, std::move(epilogue), options);
   if (!geometry.transposed_a) return product;
   StridedMove turn(ElementMove(a, a), {geometry.rows, geometry.depth}, {0, {1, geometry.rows}},
                    {0, {geometry.depth, 1}});
-  auto kernel = std::make_unique<TransposedMatMul>(std::move(turn), a.size_bytes(), std::move(product));
-  if (geometry.bias.operand.present()) kernel->set_bias();
-  return kernel;
+  return std::make_unique<TransposedMatMul>(std::move(turn), a.size_bytes(), std::move(product),
+                                            operands.inputs.size());
 }
 
 }  // namespace vaip::kernels

@@ -42,15 +42,25 @@ MatMulGeometry::MatMulGeometry(const ir::MatMulAttrs& attrs, const LayerOperands
     fail(ErrorKind::invalid_model, "the output ", ir::to_string(y.shape), " does not fit a product of ",
          ir::to_string(a.shape), " and ", ir::to_string(b.shape));
 
-  if (operands.inputs.size() < 3 || !operands.inputs[2].present()) return;
-  bias.operand = operands.inputs[2];
+  const auto repeated = [&](std::size_t input) {
+    Bias result;
+    if (operands.inputs.size() <= input || !operands.inputs[input].present()) return result;
+    result.operand = operands.inputs[input];
+    result.row_dims = y.shape;
+    result.row_strides = broadcast_strides(result.operand, y.shape);
+    if (b.rank() > 1) {  // else the output's last dimension counts rows
+      result.channel_stride = result.row_strides.back();
+      result.row_strides.pop_back();
+      result.row_dims.pop_back();
+    }
+    return result;
+  };
+  bias = repeated(2);
   bias.beta = attrs.beta;
-  bias.row_dims = y.shape;
-  bias.row_strides = broadcast_strides(bias.operand, y.shape);
-  if (b.rank() > 1) {  // else the output's last dimension counts rows
-    bias.channel_stride = bias.row_strides.back();
-    bias.row_strides.pop_back();
-    bias.row_dims.pop_back();
+  addend = repeated(3);
+  if (addend.operand.present() && addend.operand.shape == y.shape && b.rank() > 1) {  // one row after the other
+    addend.row_dims = {batch_count() * rows};
+    addend.row_strides = {columns};
   }
 }
 

@@ -13,7 +13,7 @@ struct MatMulGeometry {
   ir::Shape batch;             // of the output
   ir::Shape batch_a, batch_b;  // the operands' own, with leading ones: as many entries as batch
   bool transposed_a = false, transposed_b = false;
-  Bias bias;
+  Bias bias, addend;
 
   MatMulGeometry(const ir::MatMulAttrs& attrs, const LayerOperands& operands);
   std::int64_t batch_count() const { return ir::element_count(batch); }

@@ -38,6 +38,25 @@ void gather(const From* values, const LinearWeights& weights, std::int64_t first
     convert(values + oc * weights.per_channel() + first * weights.taps, count * weights.taps, out);
 }
 
+// bfloat16 is written as float: oneDNN narrows while it packs.
+memory pack_chunk(const LinearWeights& weights, std::int64_t first, std::int64_t count, const memory::dims& dims,
+                  bool int8, const memory::desc& desc) {
+  memory plain(memory::desc(dims, int8 ? memory::data_type::s8 : memory::data_type::f32, ir::row_major_strides(dims)),
+               onednn_engine());
+  void* const to = plain.get_data_handle();
+  if (int8)
+    gather(weights.integers.data(), weights, first, count, static_cast<std::int8_t*>(to));
+  else if (weights.are_integers())
+    gather(weights.integers.data(), weights, first, count, static_cast<float*>(to));
+  else
+    gather(weights.real.data(), weights, first, count, static_cast<float*>(to));
+  memory packed(desc, onednn_engine());
+  dnnl::stream stream(onednn_engine());
+  dnnl::reorder(plain, packed).execute(stream, plain, packed);
+  stream.wait();
+  return packed;
+}
+
 memory::data_type source_type(ComputePath path) {
   return path == ComputePath::int8   ? memory::data_type::u8
          : path == ComputePath::bf16 ? memory::data_type::bf16
@@ -52,7 +71,8 @@ memory::dims with_prefix(memory::dims prefix, const ir::Shape& spatial) {
 }  // namespace
 
 std::optional<OneDnnConv> OneDnnConv::create(const ConvProblem& p, ComputePath path, const CpuTraits& cpu,
-                                             const LinearWeights& weights, std::int64_t first, std::int64_t count) {
+                                             const LinearWeights& weights, std::int64_t first, std::int64_t count,
+                                             ProgramWeights* shared) {
   if (p.spatial_rank() < 1 || p.spatial_rank() > 3) return std::nullopt;
   const bool int8 = path == ComputePath::int8;
   const memory::format_tag tag = channels_last_tag(p.spatial_rank());
@@ -79,27 +99,19 @@ std::optional<OneDnnConv> OneDnnConv::create(const ConvProblem& p, ComputePath p
       (implementation.find("jit") != 0 || !pairs_are_adjacent_channels(packed_desc, p)))
     return std::nullopt;
 
-  // bfloat16 is written as float: oneDNN narrows while it packs.
-  memory plain(memory::desc(weight_dims, int8 ? memory::data_type::s8 : memory::data_type::f32,
-                            ir::row_major_strides(weight_dims)),
-               onednn_engine());
-  void* const to = plain.get_data_handle();
-  if (int8)
-    gather(weights.integers.data(), weights, first, count, static_cast<std::int8_t*>(to));
-  else if (weights.are_integers())
-    gather(weights.integers.data(), weights, first, count, static_cast<float*>(to));
-  else
-    gather(weights.real.data(), weights, first, count, static_cast<float*>(to));
-  memory packed(packed_desc, onednn_engine());
-  dnnl::stream stream(onednn_engine());
-  dnnl::reorder(plain, packed).execute(stream, plain, packed);
-  stream.wait();
+  const auto pack = [&] { return pack_chunk(weights, first, count, weight_dims, int8, packed_desc); };
+  const LinearWeights::Source& source_of_weights = weights.source;
+  const bool shares = shared && source_of_weights.constant;
+  const memory packed = shares ? shared->find_or_pack({source_of_weights.constant, source_of_weights.in_columns,
+                                                       source_of_weights.zero_points, path, first, count, packed_desc},
+                                                      pack)
+                               : pack();
 
   OneDnnPrimitive primitive(dnnl::convolution_forward(desc), {{DNNL_ARG_WEIGHTS, packed}},
                             {{DNNL_ARG_SRC, desc.src_desc()},
                              {DNNL_ARG_DST, desc.dst_desc()},
                              {DNNL_ARG_SCRATCHPAD, desc.scratchpad_desc()}});
-  return OneDnnConv(std::move(primitive), desc.scratchpad_desc().get_size(), packed_desc.get_size());
+  return OneDnnConv(std::move(primitive), desc.scratchpad_desc().get_size(), shares ? 0 : packed_desc.get_size());
 }
 
 }  // namespace vaip::kernels

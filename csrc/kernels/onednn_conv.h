@@ -7,7 +7,9 @@
 
 #include "kernels/compute_path.h"
 #include "kernels/conv_problem.h"
+#include "kernels/linear_weights.h"
 #include "kernels/onednn.h"
+#include "kernels/weight_store.h"
 
 namespace vaip::kernels {
 
@@ -16,12 +18,14 @@ namespace vaip::kernels {
 class OneDnnConv {
  public:
   // One chunk: input channels [first, first + count) of every group. problem.in_channels counts those of the chunk
-  // only. Nothing where oneDNN has no implementation for this, or none that is exact.
+  // only. Nothing where oneDNN has no implementation for this, or none that is exact. shared: where packed weights are
+  // kept, or null.
   static std::optional<OneDnnConv> create(const ConvProblem& problem, ComputePath path, const CpuTraits& cpu,
-                                          const LinearWeights& weights, std::int64_t first, std::int64_t count);
+                                          const LinearWeights& weights, std::int64_t first, std::int64_t count,
+                                          ProgramWeights* shared);
 
   std::size_t scratch_bytes() const { return scratch_bytes_; }
-  std::size_t packed_bytes() const { return packed_bytes_; }
+  std::size_t packed_bytes() const { return packed_bytes_; }  // that it does not share
   std::unique_ptr<OneDnnPrimitive::Run> make_run() const { return primitive_.make_run(); }
   void execute(OneDnnPrimitive::Run& run, const void* source, void* destination, void* scratch) const {
     primitive_.execute(run, {const_cast<void*>(source), destination, scratch});

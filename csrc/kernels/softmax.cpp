@@ -102,7 +102,8 @@ std::unique_ptr<Kernel> make_softmax(const ir::SoftmaxAttrs& attrs, const LayerO
   }
   const SoftmaxRows rows = {LoopNest(dims[0], {y_strides[0], x_strides[0]}),
                             LoopNest(dims[1], {y_strides[1], x_strides[1]})};
-  if (float_is_enough(operands)) return make_float_softmax(attrs.log, rows, x);
+  if (float_is_enough(operands)) return make_float_softmax(attrs, rows, x);
+  if (attrs.nan_is_zero) fail(ErrorKind::internal, "numbers for what is none are given in bfloat16 only");
   return std::make_unique<SoftmaxKernel>(attrs.log, rows.rows, rows.row, x, y);
 }
 

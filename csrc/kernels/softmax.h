@@ -13,6 +13,6 @@ struct SoftmaxRows {
 };
 
 // For outputs of bfloat16, where float_is_enough().
-std::unique_ptr<Kernel> make_float_softmax(bool log, const SoftmaxRows& rows, const Operand& x);
+std::unique_ptr<Kernel> make_float_softmax(const ir::SoftmaxAttrs& attrs, const SoftmaxRows& rows, const Operand& x);
 
 }  // namespace vaip::kernels

@@ -13,8 +13,9 @@ namespace {
 
 class FloatSoftmax : public Kernel {
  public:
-  FloatSoftmax(bool log, const SoftmaxRows& rows, const Operand& x)
-      : log_(log),
+  FloatSoftmax(const ir::SoftmaxAttrs& attrs, const SoftmaxRows& rows, const Operand& x)
+      : log_(attrs.log),
+        nan_is_zero_(attrs.nan_is_zero),
         dtype_(x.dtype),
         affine_(x.affine()),
         rows_(rows.rows),
@@ -65,13 +66,18 @@ class FloatSoftmax : public Kernel {
   // Returns what is left to multiply the row with.
   float exponentiate(float* row) const {
     const float most = largest(row, length_);
-    if (!log_) return 1.0F / take_exponentials(row, length_, most);
+    if (!log_) {
+      const float total = take_exponentials(row, length_, most);
+      if (!nan_is_zero_ || !std::isnan(total)) return 1.0F / total;
+      std::fill_n(row, length_, 0.0F);
+      return 1.0F;
+    }
     subtract(row, length_, most);
     subtract(row, length_, static_cast<float>(std::log(sum_of_exponentials(row, length_))));
     return 1.0F;
   }
 
-  bool log_;
+  bool log_, nan_is_zero_;
   ir::DType dtype_;
   Affine affine_;
   LoopNest rows_, row_;  // operand 0: y, operand 1: x
@@ -81,8 +87,8 @@ class FloatSoftmax : public Kernel {
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_float_softmax(bool log, const SoftmaxRows& rows, const Operand& x) {
-  return std::make_unique<FloatSoftmax>(log, rows, x);
+std::unique_ptr<Kernel> make_float_softmax(const ir::SoftmaxAttrs& attrs, const SoftmaxRows& rows, const Operand& x) {
+  return std::make_unique<FloatSoftmax>(attrs, rows, x);
 }
 
 }  // namespace vaip::kernels

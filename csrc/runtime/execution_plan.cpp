@@ -146,10 +146,12 @@ void ExecutionPlan::add_layer(const ir::Layer& layer) {
       continue;
     }
     const ir::Value& value = graph_->value(id);
-    // Weights and other constants stay as they are; windows slide over the first input only.
-    const bool as_stored = value.constant || policy == LayoutPolicy::follows_inputs ||
-                           policy == LayoutPolicy::writes_row_major ||
-                           (policy == LayoutPolicy::channels_last && (i > 0 || value.shape.size() < 3));
+    // Weights and other constants stay as they are; windows slide over the first input only, and the fourth is added to
+    // the result.
+    const bool is_addend = layer.as<ir::ConvAttrs>() && i == 3;
+    const bool as_stored = !is_addend && (value.constant || policy == LayoutPolicy::follows_inputs ||
+                                          policy == LayoutPolicy::writes_row_major ||
+                                          (policy == LayoutPolicy::channels_last && (i > 0 || value.shape.size() < 3)));
     const Layout wanted = policy == LayoutPolicy::channels_last ? Layout::channels_last : layout;
     const Tensor& tensor = as_stored ? tensor_as_stored(id, wanted) : tensor_in(id, wanted);
     operands.inputs.push_back(tensor.operand);

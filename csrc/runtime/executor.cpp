@@ -1,17 +1,28 @@
 #include "runtime/executor.h"
 
 #include "base/error.h"
+#include "kernels/weight_store.h"
 #include "runtime/arena.h"
 #include "runtime/execution_plan.h"
+#include "runtime/layer_fusion.h"
 #include "runtime/threads.h"
 
 namespace vaip::runtime {
 
 struct Executor::Impl {
-  Impl(const ir::Graph& graph, int team, const kernels::KernelOptions& kernel_options)
-      : threads(team), plan(graph, kernel_options), arenas(plan) {
+  Impl(const ir::Graph& graph, int team, const kernels::KernelOptions& kernel_options,
+       std::shared_ptr<kernels::WeightStore> store)
+      : threads(team),
+        weights(std::move(store)),
+        plan(fuse_layers(graph), with(kernel_options, weights)),
+        arenas(plan) {
     for (const ir::ValueId id : graph.inputs) inputs.emplace_back(graph.value(id));
     for (const ir::ValueId id : graph.outputs) outputs.emplace_back(graph.value(id));
+  }
+
+  static kernels::KernelOptions with(kernels::KernelOptions options, kernels::ProgramWeights& weights) {
+    options.weights = &weights;
+    return options;
   }
 
   // What run() is given a pointer to.
@@ -21,6 +32,7 @@ struct Executor::Impl {
     bool empty;
   };
   int threads;
+  kernels::ProgramWeights weights;
   ExecutionPlan plan;
   ArenaPool arenas;
   std::vector<Port> inputs, outputs;
@@ -46,13 +58,16 @@ void check(const char* what, const Pointers& pointers, const Ports& ports) {
 
 }  // namespace
 
+std::shared_ptr<kernels::WeightStore> make_weight_store() { return std::make_shared<kernels::WeightStore>(); }
+
 Executor::Executor(const ir::Graph& graph, const ExecutorOptions& options) {
   if (options.num_threads < 0)
     fail(ErrorKind::invalid_argument, "num_threads is ", options.num_threads, "; 0 means all physical cores");
   const int threads = options.num_threads == 0 ? physical_cores() : options.num_threads;
   kernels::KernelOptions kernel_options;
   kernel_options.device_rounding = options.device_rounding;
-  impl_ = with_team(threads, [&] { return std::make_unique<Impl>(graph, threads, kernel_options); });
+  const auto store = options.weights ? options.weights : make_weight_store();
+  impl_ = with_team(threads, [&] { return std::make_unique<Impl>(graph, threads, kernel_options, store); });
 }
 
 Executor::~Executor() = default;
@@ -69,6 +84,11 @@ void Executor::run(Span<const void* const> inputs, Span<void* const> outputs) co
 }
 
 std::size_t Executor::arena_bytes() const { return impl_->plan.arena_bytes(); }
-std::size_t Executor::packed_weight_bytes() const { return impl_->plan.packed_bytes(); }
+std::size_t Executor::packed_weight_bytes() const { return impl_->plan.packed_bytes() + impl_->weights.bytes(); }
+std::vector<Executor::SharedWeights> Executor::shared_weights() const {
+  std::vector<SharedWeights> all;
+  for (const auto& weights : impl_->weights.all()) all.push_back({weights, weights->bytes()});
+  return all;
+}
 
 }  // namespace vaip::runtime

@@ -4,10 +4,16 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "base/span.h"
 #include "ir/graph.h"
 #include "kernels/rounding.h"
+
+namespace vaip::kernels {
+struct PackedWeights;
+class WeightStore;
+}  // namespace vaip::kernels
 
 namespace vaip::runtime {
 
@@ -15,7 +21,11 @@ struct ExecutorOptions {
   int num_threads = 0;  // 0: physical cores
   // The numerics of the device, with this rounding mode; without it, ONNX's.
   std::optional<kernels::Rounding> device_rounding = std::nullopt;
+  // Executors that are given the same one share packed weights; null: nothing is shared.
+  std::shared_ptr<kernels::WeightStore> weights = nullptr;
 };
+
+std::shared_ptr<kernels::WeightStore> make_weight_store();
 
 // Thread-safe: any number of threads may call run() at once; each uses an arena of its own, kept for the next run, so
 // that runs allocate nothing once as many arenas exist as run concurrently. Results do not depend on the number of
@@ -32,8 +42,14 @@ class Executor {
   // Pointers to row-major tensors of the graph's inputs and outputs, in the graph's order, shapes as bound.
   void run(Span<const void* const> inputs, Span<void* const> outputs) const;
 
-  std::size_t arena_bytes() const;  // activations and scratch of one run
-  std::size_t packed_weight_bytes() const;
+  std::size_t arena_bytes() const;          // activations and scratch of one run
+  std::size_t packed_weight_bytes() const;  // all that it uses
+  // Of these, what other executors may use, too, each with its size.
+  struct SharedWeights {
+    std::shared_ptr<const kernels::PackedWeights> weights;
+    std::size_t bytes = 0;
+  };
+  std::vector<SharedWeights> shared_weights() const;
 
  private:
   struct Impl;

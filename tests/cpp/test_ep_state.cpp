@@ -97,6 +97,50 @@ TEST(the_program_unused_for_longest_goes) {
   CHECK_EQ(compiled.size(), 1u);
 }
 
+// Two programs of one product: what each packs is the same.
+TEST(shared_weights_count_once) {
+  auto store = vaip::runtime::make_weight_store();
+  const vaip::ir::ValueId x = 0, w = 1, y = 2;
+  vaip::ir::Graph graph;
+  const std::vector<float> weights(64 * 48, 0.5F);
+  auto owned = std::make_shared<std::vector<float>>(weights);
+  const auto* bytes = reinterpret_cast<const std::byte*>(owned->data());
+  graph.add_value({"x", vaip::ir::DType::u8, {1, 64}, vaip::ir::QuantParams{{1.0F}, {0}, 0}, std::nullopt});
+  graph.add_value({"w",
+                   vaip::ir::DType::s8,
+                   {64, 48},
+                   vaip::ir::QuantParams{{1.0F}, {0}, 0},
+                   vaip::ir::Constant{{owned, bytes}, 64 * 48}});
+  graph.add_value({"y", vaip::ir::DType::u8, {1, 48}, vaip::ir::QuantParams{{1.0F}, {0}, 0}, std::nullopt});
+  vaip::ir::Layer matmul;
+  matmul.op = matmul.name = "MatMul";
+  matmul.attrs = vaip::ir::MatMulAttrs{};
+  matmul.inputs = {x, w};
+  matmul.outputs = {y};
+  graph.layers = {matmul};
+  graph.inputs = {x};
+  graph.outputs = {y};
+  const auto bytes_of = [&](const std::shared_ptr<vaip::kernels::WeightStore>& shared) {
+    ProgramCache cache;
+    const auto compile = [&](Span<const std::int64_t> key) {
+      auto program = std::make_shared<ClusterProgram>();
+      vaip::ir::Graph bound = graph;
+      bound.value(x).shape[0] = bound.value(y).shape[0] = key[1];
+      vaip::runtime::ExecutorOptions options;
+      options.weights = shared;
+      program->executor.emplace(bound, options);
+      return program;
+    };
+    std::size_t arenas = 0;
+    for (const std::int64_t rows : {8, 16})
+      arenas += cache.find_or_compile(std::vector<std::int64_t>{1, rows}, compile)->executor->arena_bytes();
+    return cache.bytes() - arenas;
+  };
+  const std::size_t apart = bytes_of(nullptr), together = bytes_of(store);
+  CHECK(together >= 64 * 48);
+  CHECK_EQ(2 * together, apart);
+}
+
 TEST(a_failed_compilation_leaves_nothing_behind) {
   ProgramCache cache;
   const std::vector<std::int64_t> key{1, 5};

@@ -42,6 +42,58 @@ void expect_as_reference(const ir::Graph& graph, const std::string& what) {
   }
 }
 
+// Products with the same constants, in so many rows.
+ir::Graph two_products(std::int64_t rows) {
+  Builder b;
+  const ir::ValueId x = b.value(describe(DType::bf16, {rows, 40}));
+  b.graph.inputs = {x};
+  const ir::ValueId w = b.constant(random_tensor(b.random, DType::bf16, Shape{40, 40}));
+  ir::ValueId last = x;
+  for (int i = 0; i < 2; ++i) {
+    const ir::ValueId y = b.value(describe(DType::bf16, {rows, 40}));
+    ir::MatMulAttrs attrs;
+    attrs.transpose_b = i == 1;  // other weights, though of the same constant
+    b.layer("MatMul", attrs, {last, w}, {y});
+    last = y;
+  }
+  b.graph.outputs = {last};
+  return b.graph;
+}
+
+TEST(programs_of_one_store_share_packed_weights) {
+  const ir::Graph first = two_products(3);
+  const auto of_rows = [&](std::int64_t rows) {
+    ir::Graph graph = first;
+    for (ir::Value& value : graph.values)
+      if (!value.constant) value.shape[0] = rows;
+    return graph;
+  };
+  runtime::ExecutorOptions options;
+  options.weights = runtime::make_weight_store();
+  const std::vector<std::int64_t> all_rows = {3, 4, 5, 8, 33, 64};
+  std::vector<std::unique_ptr<Executor>> executors(all_rows.size());
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < all_rows.size(); ++i)
+    threads.emplace_back([&, i] { executors[i] = std::make_unique<Executor>(of_rows(all_rows[i]), options); });
+  for (std::thread& thread : threads) thread.join();
+  std::vector<const void*> packed;
+  for (std::size_t i = 0; i < all_rows.size(); ++i) {
+    const std::vector<Executor::SharedWeights> own = executors[i]->shared_weights();
+    CHECK_EQ(own.size(), 2u);
+    for (const auto& weights : own)
+      if (std::find(packed.begin(), packed.end(), weights.weights.get()) == packed.end())
+        packed.push_back(weights.weights.get());
+    const ir::Graph graph = of_rows(all_rows[i]);
+    const std::vector<Memory> inputs = random_inputs(graph, 5);
+    CHECK(run(*executors[i], graph, inputs) == run(Executor(graph), graph, inputs));
+  }
+  CHECK(packed.size() < 2 * all_rows.size());  // few layouts, whatever the number of rows
+  // Nothing is kept of programs that are gone, not even for a constant at the same address.
+  const std::weak_ptr<const kernels::PackedWeights> one = executors[0]->shared_weights()[0].weights;
+  executors.clear();
+  CHECK(one.expired());
+}
+
 // Float image in, float scores out: a quantized residual network with every kind of edge between layouts.
 ir::Graph residual_network(std::int64_t batch) {
   Builder b;

@@ -203,6 +203,15 @@ TEST(operators_written_out_as_float_nodes) {
   CHECK(unit_of(r, "n_r")->layer.as<ir::ElementwiseAttrs>()->function.kind == Kind::gelu);
   gelu.floats("root", {}, {1.5F});
   CHECK(recognise(gelu.graph).units.size() > 2);
+  gelu.floats("root", {}, {1.4142135F});
+  vaip::frontend::Node &product = gelu.graph.nodes[gelu.graph.nodes.size() - 3],
+                       &last = gelu.graph.nodes[gelu.graph.nodes.size() - 2];
+  CHECK(product.op_type == "Mul" && last.op_type == "Mul");
+  product.inputs = {"half", "f"};  // x * (0.5 * (1 + erf(...)))
+  last.inputs = {"c", "p"};
+  r = recognise(gelu.graph);
+  CHECK_EQ(r.units.size(), 2u);
+  CHECK(unit_of(r, "n_r")->layer.as<ir::ElementwiseAttrs>()->function.kind == Kind::gelu);
 }
 
 TEST(gemm_and_matmul) {

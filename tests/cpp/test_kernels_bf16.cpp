@@ -67,9 +67,9 @@ std::vector<std::optional<ComputePath>> product_paths() {
 }
 
 struct Product {
-  Tensor a, b, bias, y;
+  Tensor a, b, bias, addend, y;
   ir::MatMulAttrs attrs;
-  bool has_bias = false;
+  bool has_bias = false, has_addend = false;
 
   Sum sum(const Index& at) const {
     const Shape &sa = a.value.shape, &sb = b.value.shape;
@@ -90,17 +90,22 @@ struct Product {
     for (std::int64_t k = 0; k < depth; ++k)
       sum.add(attrs.alpha * a.real(place(sa, attrs.transpose_a ? k : row, attrs.transpose_a ? row : k)) *
               b.real(place(sb, attrs.transpose_b ? column : k, attrs.transpose_b ? k : column)));
-    if (has_bias) {
-      Index ic;
-      const Shape& sc = bias.value.shape;
-      for (std::size_t d = 0; d < sc.size(); ++d) ic.push_back(sc[d] == 1 ? 0 : at[at.size() - sc.size() + d]);
-      sum.add(attrs.beta * bias.real(ic));
-    }
+    if (has_bias) sum.add(attrs.beta * broadcast(bias, at));
+    if (has_addend) sum.add(broadcast(addend, at));
     return sum;
   }
 
   void run(std::optional<ComputePath> path) {
-    run_layer(layer_of(attrs), {&a, &b, has_bias ? &bias : nullptr}, {&y}, on_path(path));
+    run_layer(layer_of(attrs), {&a, &b, has_bias ? &bias : nullptr, has_addend ? &addend : nullptr}, {&y},
+              on_path(path));
+  }
+
+ private:
+  static double broadcast(const Tensor& t, const Index& at) {
+    Index own;
+    const Shape& shape = t.value.shape;
+    for (std::size_t d = 0; d < shape.size(); ++d) own.push_back(shape[d] == 1 ? 0 : at[at.size() - shape.size() + d]);
+    return t.real(own);
   }
 };
 
@@ -125,6 +130,10 @@ Product random_product(Random& random, const Shape& batch_a, const Shape& batch_
   if (random() % 3 == 0) p.attrs.beta = -1.5;
   p.attrs.activation = pick(random, kActivations);
   p.y = describe(DType::bf16, matrix(batch, rows, columns, false));
+  p.has_addend = random() % 3 == 0;  // a residual, or what is the same in all rows or columns
+  p.addend = random_tensor(
+      random, pick<DType>(random, {DType::f32, DType::bf16}),
+      pick<Shape>(random, {p.y.value.shape, p.y.value.shape, {1, columns}, {rows, 1}, {columns}, Shape{1}}));
   return p;
 }
 
@@ -162,7 +171,7 @@ TEST(matmul_of_two_activations) {
 }
 
 struct Convolution {
-  Tensor x, w, bias, y;
+  Tensor x, w, bias, addend, y;
   ir::ConvAttrs attrs;
 
   Sum sum(const Index& at) const {
@@ -185,7 +194,12 @@ struct Convolution {
       }
     });
     sum.add(bias.real({at[1]}));
+    if (has_addend()) sum.add(addend.real(at));
     return sum;
+  }
+  bool has_addend() const { return !addend.value.shape.empty(); }
+  void run(std::optional<ComputePath> path = std::nullopt) {
+    run_layer(layer_of(attrs), {&x, &w, &bias, has_addend() ? &addend : nullptr}, {&y}, on_path(path));
   }
 };
 
@@ -219,6 +233,8 @@ Convolution random_convolution(Random& random, DType y_dtype = DType::bf16) {
   c.attrs.activation = pick(random, kActivations);
   c.y = describe(y_dtype, ys);
   c.y.layout = Layout::channels_last;
+  if (random() % 2 == 0) c.addend = random_tensor(random, DType::bf16, ys);
+  c.addend.layout = Layout::channels_last;
   return c;
 }
 
@@ -228,7 +244,7 @@ TEST(conv) {
     Convolution c = random_convolution(random);
     for (const auto& path : product_paths()) {
       try {
-        run_layer(layer_of(c.attrs), {&c.x, &c.w, &c.bias}, {&c.y}, on_path(path));
+        c.run(path);
       } catch (const Error& e) {  // a path is only forced where oneDNN has more than its reference
         CHECK(path && std::string(e.what()).find("oneDNN has no implementation") != std::string::npos);
         continue;
@@ -254,10 +270,11 @@ TEST(conv_in_bands) {
     c.w = random_tensor(random, DType::bf16, Shape{5, 2, 3, 5});
     c.bias = random_tensor(random, DType::f32, Shape{5});
     c.y = describe(DType::bf16, Shape{1, 5, rows, 188});
-    c.x.layout = c.y.layout = Layout::channels_last;
+    if (stride == 2) c.addend = random_tensor(random, DType::bf16, c.y.value.shape);
+    c.x.layout = c.y.layout = c.addend.layout = Layout::channels_last;
     make_constant(c.w);
     make_constant(c.bias);
-    run_layer(layer_of(c.attrs), {&c.x, &c.w, &c.bias}, {&c.y});
+    c.run();
     expect_sums(
         c.y, [&](const Index& at) { return c.sum(at); }, c.attrs.activation, "stride " + std::to_string(stride));
   }
@@ -267,7 +284,7 @@ TEST(conv_that_writes_other_types) {
   Random random(4);
   for (int i = 0; i < 20; ++i) {
     Convolution c = random_convolution(random, DType::f32);
-    run_layer(layer_of(c.attrs), {&c.x, &c.w, &c.bias}, {&c.y});
+    c.run();
     for_each_index(c.y.value.shape, [&](const Index& at) {
       const Sum sum = c.sum(at);
       const double real = ir::apply(c.attrs.activation, sum.value);
@@ -342,7 +359,7 @@ std::vector<double> of_images(Convolution c, std::int64_t count, int threads) {
   c.y.value.shape[0] = count;
   const int before = omp_get_max_threads();
   omp_set_num_threads(threads);
-  run_layer(layer_of(c.attrs), {&c.x, &c.w, &c.bias}, {&c.y});
+  c.run();
   omp_set_num_threads(before);
   return c.y.stored;
 }

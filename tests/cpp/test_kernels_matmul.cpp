@@ -250,7 +250,7 @@ TEST(epilogue_equals_double_for_every_accumulator) {
         std::vector<std::int32_t> acc;
         for (int i = 0; i <= 70000; ++i) acc.push_back(i - 35000 + static_cast<int>(share));
         std::vector<std::byte> bytes(acc.size());
-        epilogue.run(acc.data(), 0, 70001, nullptr, bytes.data());
+        epilogue.run(acc.data(), 0, 70001, {}, bytes.data());
         decode(y, bytes);
         int wrong = 0;
         for (std::size_t i = 0; i < acc.size(); ++i) {

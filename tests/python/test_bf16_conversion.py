@@ -143,11 +143,13 @@ def softmax(m: FloatModel) -> str:
 
 
 def layer_norm(m: FloatModel) -> str:
-    return m.op("LayerNormalization", [m.input([2, 5, 48]), m.weight([48]), m.weight([48])], epsilon=1e-5)
+    return m.op(
+        "LayerNormalization", [m.input([2, 5, 48]), m.weight([48], kept=True), m.weight([48], kept=True)], epsilon=1e-5
+    )
 
 
 def instance_norm(m: FloatModel) -> str:
-    return m.op("InstanceNormalization", [m.input([2, 6, 7, 8]), m.weight([6]), m.weight([6])])
+    return m.op("InstanceNormalization", [m.input([2, 6, 7, 8]), m.weight([6], kept=True), m.weight([6], kept=True)])
 
 
 def gelu(m: FloatModel) -> str:

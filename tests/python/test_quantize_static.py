@@ -325,6 +325,25 @@ def test_a_dynamic_dimension_can_be_fixed(needs_quark: None, source: Path) -> No
         quantize_static(source, output, calibration(), "XINT8", dims={"width": 8})
 
 
+@pytest.mark.parametrize("tool", ["quark", "onnxruntime"])
+def test_models_too_large_for_one_file(tool: str, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights in a file of their own: as input, and as output where the model would not fit into one file."""
+    if tool == "quark":
+        pytest.importorskip("quark.onnx", reason=QUARK_IS_MISSING)
+    monkeypatch.setattr("vaip.quantize.static._WHOLE_IN_ONE_FILE", 0)
+    n = FloatNetwork()
+    n.dense(n.op("Relu", n.dense(n.input(4, 32), 32, 64)), 64, 32)
+    onnx.save(n.build(), source, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    output = source.with_name("quantized.onnx")
+    data = CalibrationData([n.feeds(i) for i in range(3)])
+    result = quantize_static(source, output, data, Recipe("A8W8", tool=tool))
+    written = {name: source.with_name(name).stat().st_size for name in os.listdir(source.parent)}
+    assert result.source_size_bytes == written.pop("float.onnx") + written.pop("weights.bin")
+    assert len(written) == 2
+    assert result.size_bytes == sum(written.values())
+    assert check_layers(tool, onnx.load(output), n.feeds(99)) == set()
+
+
 def test_requests_that_cannot_be_met(source: Path, tmp_path: Path) -> None:
     output = source.with_name("quantized.onnx")
     broken = source.with_name("broken.onnx")
@@ -369,6 +388,6 @@ def test_recipes_that_make_no_sense() -> None:
         with pytest.raises(QuantizeError, match=message):
             Recipe(**change)
     recipe = Recipe("xint8_adaround", cross_layer_equalization=True, exclude=("a",), precisions={"b": "int16"})
-    assert recipe.describe() == "XINT8_ADAROUND + CLE + 1 excluded + 1 layers int16"
+    assert recipe.describe() == "XINT8_ADAROUND + CLE + 1 excluded + 1 layer int16"
     assert recipe.finetunes
     assert recipe.to_dict()["precisions"] == {"b": "int16"}

@@ -148,6 +148,9 @@ class Builder {
     if (attrs.op == Op::mul || attrs.op == Op::prelu) function = sim::Function::multiply;
     if (attrs.op == Op::div || attrs.op == Op::pow) function = sim::Function::divide;
     ElementStream stream = combined(function);
+    // A number is in the kernel's registers, whatever it is written as.
+    if (is_number(0)) stream.kernel.a = stream.kernel.c;
+    if (layer_.inputs.size() > 1 && is_number(1)) stream.kernel.b = stream.kernel.c;
     stream.kernel.nonlinear_epilogue = is_nonlinear(attrs.activation.kind);
     return stream;
   }
@@ -313,6 +316,9 @@ class Builder {
   const ir::Value& input(std::size_t i) const { return graph_.value(layer_.inputs[i]); }
   const ir::Value& output() const { return graph_.value(layer_.outputs[0]); }
   bool has_input(std::size_t i) const { return i < layer_.inputs.size() && layer_.inputs[i] != ir::kNoValue; }
+  bool is_number(std::size_t i) const {
+    return input(i).constant && input(i).dtype == ir::DType::f32 && ir::element_count(input(i).shape) == 1;
+  }
   std::int64_t from_l2(std::size_t i) const { return plan_.holds(layer_.inputs[i]) ? bytes_of(input(i)) : 0; }
   std::int64_t bias_bytes() const { return has_input(2) ? bytes_of(input(2)) : 0; }
 

@@ -78,18 +78,16 @@ def from_frozen_graph(
     except Exception as error:
         raise ModelImportError(f"{path}: is not a frozen graph: {_line(error)}") from error
     nodes = {node.name: node for node in graph.node}
-    if not inputs:
-        inputs = [node.name for node in graph.node if node.op == "Placeholder"]
+    placeholders = [node.name for node in graph.node if node.op == "Placeholder"]
+    inputs = inputs or placeholders
     if not outputs:
         ends = _ends(graph)
         raise ModelImportError(f"{path}: name its outputs with --outputs; nodes that nothing reads: {', '.join(ends)}")
     tensors = {"input": [_tensor(name) for name in inputs], "output": [_tensor(name) for name in outputs]}
-    for what, names in tensors.items():
-        for name in names:
-            if name.partition(":")[0] not in nodes:
-                raise ModelImportError(
-                    f"{path}: the graph has no {what} '{name}'; it ends in {', '.join(_ends(graph))}"
-                )
+    for what, known in (("input", placeholders), ("output", _ends(graph))):
+        for name in (tensor.partition(":")[0] for tensor in tensors[what]):
+            if name not in nodes:
+                raise ModelImportError(f"{path}: the graph has no {what} '{name}'; likely are: {', '.join(known)}")
     _set_shapes(nodes, tensors["input"], shapes, path)
     return _from_graph("TensorFlow 1 graph", graph, tensors["input"], tensors["output"], None, opset=opset, nchw=nchw)
 
