@@ -91,6 +91,22 @@ def test_fixed_shapes_and_channels_first(sources: Sources, tmp_path: Path) -> No
     assert "Transpose" not in operators[:1]  # the images are as the convolutions want them
 
 
+@pytest.mark.parametrize("name", ["two.keras", "two"])
+def test_inputs_and_outputs_keep_their_names(tmp_path: Path, name: str) -> None:
+    """Of the same shape, in an order that is not the alphabet's: exchanged, nothing but the numbers would tell."""
+    layers = tf.keras.layers
+    b, a = tf.keras.Input((4,), name="b"), tf.keras.Input((4,), name="a")
+    net = tf.keras.Model([b, a], [layers.Subtract(name="first")([b, a]), layers.Add(name="second")([b, b])])
+    net.save(tmp_path / "two.keras")
+    net.export(tmp_path / "two", verbose=False)
+    output = tmp_path / "two.onnx"
+    import_model(tmp_path / name, output)
+    values = {"a": np.full((1, 4), 3, np.float32), "b": np.full((1, 4), 10, np.float32)}
+    session = onnxruntime.InferenceSession(output, providers=["CPUExecutionProvider"])
+    first, second = session.run(None, values)
+    assert (first[0, 0], second[0, 0]) == (7, 20)
+
+
 def test_frozen_graph(sources: Sources, tmp_path: Path) -> None:
     output = tmp_path / "net.onnx"
     result = imported(sources, "frozen.pb", output, outputs=["logits", "features:0"])

@@ -122,6 +122,14 @@ def test_what_cannot_be_mapped(needs_quark: None, arguments: dict[str, Any], mes
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_npu_needs_static_shapes(needs_quark: None, tmp_path: Path) -> None:
+    model = onnx.load(FP32_MODEL)
+    model.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"
+    onnx.save(model, tmp_path / "dynamic.onnx")
+    with pytest.raises(QuantizeError, match="static shapes"):
+        vai_q_onnx.quantize_static(tmp_path / "dynamic.onnx", tmp_path / "q.onnx", Reader(), enable_dpu=True)
+
+
 def test_options_that_quark_renamed() -> None:
     options = mapped({"IPULimitationCheck": False, "MinMSEMode": "MostCommon", "AlignPool": False})
     assert options == {"NPULimitationCheck": False, "MinMSEModePof2Scale": "MostCommon", "AlignPool": False}

@@ -9,11 +9,10 @@ import contextlib
 import io
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 from numpy.typing import NDArray
 
@@ -89,7 +88,11 @@ def from_frozen_graph(
             if name not in nodes:
                 raise ModelImportError(f"{path}: the graph has no {what} '{name}'; likely are: {', '.join(known)}")
     _set_shapes(nodes, tensors["input"], shapes, path)
-    return _from_graph("TensorFlow 1 graph", graph, tensors["input"], tensors["output"], None, opset=opset, nchw=nchw)
+    names = {name: name.partition(":")[0] for name in (*tensors["input"], *tensors["output"])}
+    run = _runnable(graph, tensors["input"], tensors["output"])
+    return _from_graph(
+        "TensorFlow 1 graph", graph, run, tensors["input"], tensors["output"], names, opset=opset, nchw=nchw
+    )
 
 
 def _from_concrete(
@@ -105,27 +108,26 @@ def _from_concrete(
     if len(outputs) != len(out_names):
         raise ModelImportError(f"{len(outputs)} names for {len(out_names)} outputs: {', '.join(outputs)}")
     renamed = dict(zip(in_names, inputs, strict=True)) | dict(zip(out_names, outputs, strict=True))
-    return _from_graph(kind, graph, in_names, out_names, renamed, opset=opset, nchw=nchw)
+    return _from_graph(kind, graph, concrete, in_names, out_names, renamed, opset=opset, nchw=nchw)
 
 
 def _from_graph(
     kind: str,
     graph: Any,
+    run: Any,
     inputs: list[str],
     outputs: list[str],
-    renamed: dict[str, str] | None,
+    names: dict[str, str],
     *,
     opset: int,
     nchw: bool,
 ) -> Source:
-    """tf2onnx on a frozen graph, and that graph in TensorFlow as what the result has to equal."""
+    """tf2onnx on a frozen graph; `run` is the source as a function, which the result has to equal."""
     tf = _tensorflow()
-    names = renamed or {name: name.partition(":")[0] for name in (*inputs, *outputs)}
     with _quiet():
         tf2onnx = _tf2onnx()
-        run = _runnable(graph, inputs, outputs)
-        ranks = {tensor.name: tensor.shape.rank for tensor in run.inputs}
-        turned = [name for name in inputs if nchw and ranks.get(name) == 4]
+        ranks = [tensor.shape.rank for tensor in run.inputs]  # behind these are variables, where there are any
+        turned = [name for name, rank in zip(inputs, ranks, strict=False) if nchw and rank == 4]
         try:
             model, _ = tf2onnx.convert.from_graph_def(
                 graph,
@@ -142,7 +144,7 @@ def _from_graph(
         given = [arrays[names[name]] for name in inputs]
         given = [a.transpose(0, 2, 3, 1) if name in turned else a for name, a in zip(inputs, given, strict=True)]
         results = run(*(tf.constant(array) for array in given))
-        return [np.asarray(value) for value in results]
+        return [value.numpy() for value in tf.nest.flatten(results)]
 
     proto: onnx.ModelProto = model
     name_dimensions(proto)
@@ -202,7 +204,7 @@ def _line(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _quiet() -> Any:
+def _quiet() -> Iterator[None]:
     """Without what TensorFlow and tf2onnx print about devices, tracing and optimizing."""
     loggers = [logging.getLogger(name) for name in ("tensorflow", "tf2onnx", "absl")]
     levels = [logger.level for logger in loggers]

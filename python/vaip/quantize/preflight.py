@@ -54,7 +54,7 @@ def check_model(model: onnx.ModelProto, recipe: Recipe) -> None:
     _check_not_quantized(model)
     _check_weights(model)
     _check_nodes(model, recipe)
-    if recipe.quark_config is None and recipe.base.static_shapes:
+    if _needs_static_shapes(recipe):
         _check_static(model, recipe)
 
 
@@ -120,6 +120,14 @@ def _check_nodes(model: onnx.ModelProto, recipe: Recipe) -> None:
             raise QuantizeError(f"the model has no node '{name}'; `vaip partition` and netron show the names")
 
 
+def _needs_static_shapes(recipe: Recipe) -> bool:
+    """What Quark writes for the NPU's CNN compiler scales what pooling gives by a factor that depends on the size."""
+    if recipe.quark_config is None:
+        return recipe.base.static_shapes
+    config = getattr(recipe.quark_config, "global_quant_config", recipe.quark_config)
+    return bool(getattr(config, "enable_npu_cnn", False))
+
+
 def _check_static(model: onnx.ModelProto, recipe: Recipe) -> None:
     for value in model_inputs(model):
         dynamic = [d for d in (value.shape or ())[1:] if not isinstance(d, int)]
@@ -127,5 +135,5 @@ def _check_static(model: onnx.ModelProto, recipe: Recipe) -> None:
             names = [d for d in dynamic if isinstance(d, str)]
             hint = f": fix it with --dim {names[0]}=SIZE" if names else ": export it with fixed shapes"
             raise QuantizeError(
-                f"{recipe.preset} needs static shapes but for the batch, input {value.shown()} is not{hint}"
+                f"{recipe.describe()} needs static shapes but for the batch, input {value.shown()} is not{hint}"
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -61,7 +62,7 @@ def configuration(recipe: Recipe, model: Path, *, external: bool = False) -> Any
     import_quark()
     from quark.onnx.quantization.config import Config, QConfig, QuantizationConfig, get_default_config
 
-    given = recipe.quark_config
+    given = copy.deepcopy(recipe.quark_config)  # Quark writes into it
     if isinstance(given, (Config, QConfig)):
         return given
     if isinstance(given, QuantizationConfig):
