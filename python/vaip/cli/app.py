@@ -10,7 +10,20 @@ from rich.console import Console
 from rich.text import Text
 
 import vaip
-from vaip.cli import bench, cmake_dir, demo, devices, import_model, partition, quantize, run, sweep, validate
+from vaip.cli import (
+    bench,
+    cmake_dir,
+    demo,
+    devices,
+    import_model,
+    partition,
+    qat,
+    quantize,
+    run,
+    sensitivity,
+    sweep,
+    validate,
+)
 from vaip.registration import import_onnxruntime
 
 app = typer.Typer(
@@ -22,7 +35,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (demo, run, partition, import_model, quantize, sweep, devices, bench, validate, cmake_dir):
+commands = (
+    demo, run, partition, import_model, quantize, sensitivity, qat, sweep, devices, bench, validate, cmake_dir
+)  # fmt: skip
+for module in commands:
     module.add_to(app)
 
 

@@ -98,6 +98,17 @@ SetFileOption = Annotated[
 ]
 
 
+EvalOption = Annotated[
+    str | None,
+    typer.Option(
+        "--eval",
+        metavar="MODULE:FUNCTION",
+        show_default=False,
+        help="What counts: function(session) -> score, in percent, more is better.",
+    ),
+]
+
+
 def options_from(texts: Sequence[str]) -> dict[str, str]:
     return dict(text.split("=", 1) for text in texts)
 

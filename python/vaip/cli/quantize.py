@@ -12,9 +12,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from vaip.cli.accuracy_gate import show_gate
 from vaip.cli.common import (
     DeviceOption,
     DimOption,
+    EvalOption,
     JsonOption,
     Output,
     dims_from,
@@ -22,6 +24,8 @@ from vaip.cli.common import (
 )
 from vaip.python_objects import load_object
 from vaip.quantize import PRESETS, CalibrationData, Preprocessing, QuantizationResult, Recipe, Subgraph, quantize_static
+from vaip.quantize.evaluation import Target, load_score
+from vaip.quantize.gate import GateResult, climb
 from vaip.quantize.preflight import fix_dimensions, read_model
 from vaip.quantize.recipe import CALIBRATION_METHODS, FAST_FINETUNE, PRECISIONS, TOOLS
 from vaip.simulation import simulate
@@ -95,6 +99,11 @@ def quantize(
         ),
     ] = [],  # noqa: B006
     dims: DimOption = [],  # noqa: B006
+    evaluation: EvalOption = None,
+    max_drop: Annotated[
+        float | None,
+        typer.Option(min=0, help="With --eval: try stronger methods until no more of the score is lost."),
+    ] = None,
     device: DeviceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -102,7 +111,8 @@ def quantize(
 
     Scales are chosen by calibration data: some hundred typical inputs, preprocessed as in training. The simplest and
     fastest on the device is XINT8; where it loses too much accuracy, try --cle, then --finetune adaround, then A8W8,
-    A16W8 or BF16.
+    A16W8 or BF16. With --eval and --max-drop this is done for you: stronger and stronger methods are evaluated on
+    VitisAIEP, the cheapest that passes is kept, and if none does, the best is kept and the exit code is 1.
     """
     output = Output(as_json)
     if presets:
@@ -127,8 +137,13 @@ def quantize(
         quark_config=None if quark_config is None else _quark_config(quark_config),
         extra_options={key: _json_value(value) for key, value in options_from(extra_options).items()},
     )
+    if (evaluation is None) != (max_drop is None):
+        raise typer.BadParameter("--eval and --max-drop belong together.", param_hint="'--eval'")
+    if evaluation is not None and calib is None:
+        raise typer.BadParameter("needs calibration data.", param_hint="'--calib'")
     sizes = dims_from(dims)
     target = output_path or model.with_name(f"{model.stem}_{recipe.preset.lower()}.onnx")
+    gate: GateResult | None = None
     with output.progress() as progress:
         data = None
         if calib is not None:
@@ -143,9 +158,18 @@ def quantize(
                 limit=limit,
                 seed=seed,
             )
-        result = quantize_static(model, target, data, recipe, dims=sizes, progress=progress)
-        progress("predicting", 0, 0)
-        report = simulate(target, device=device, options=result.provider_options)
+        if evaluation is None or max_drop is None or data is None:
+            result = quantize_static(model, target, data, recipe, dims=sizes, progress=progress)
+            progress("predicting", 0, 0)
+            report = simulate(target, device=device, options=result.provider_options)
+        else:
+            score = load_score(evaluation, data.batches)
+            gate = climb(
+                model, target, data, recipe, score, max_drop, target=Target(device), dims=sizes, progress=progress
+            )
+    if gate is not None:
+        show_gate(output, gate, model)
+        return
     nodes = report.nodes
     values = result.to_dict() | {
         "device": report.device,

@@ -36,16 +36,9 @@ def from_factory(
     exporter: str,
 ) -> Source:
     torch = _torch()
-    made = load_object(name)
-    if callable(made) and not isinstance(made, torch.nn.Module):
-        made = made()
-    if not isinstance(made, torch.nn.Module):
-        raise ModelImportError(f"'{name}' gives {type(made).__name__}, not a torch.nn.Module")
-    if checkpoint is not None:
-        _load(made, checkpoint)
+    module = load_module(name, checkpoint)
     if not shapes:
         raise ModelImportError(f"'{name}': PyTorch does not know its inputs: --shape image=1,3,224,224, one for each")
-    module = made.eval()
     model = _export(module, shapes, opset, exporter)
     name_outputs(model, outputs or default_outputs(len(model.graph.output)))
 
@@ -55,6 +48,19 @@ def from_factory(
         return [np.asarray(value.numpy()) for value in _flat(result)]
 
     return Source("PyTorch module", f"torch {torch.__version__}", model, reference)
+
+
+def load_module(name: str, checkpoint: Path | None = None) -> Any:
+    """The module that `module:factory` makes, with the weights of the checkpoint, in evaluation mode."""
+    torch = _torch()
+    made = load_object(name)
+    if callable(made) and not isinstance(made, torch.nn.Module):
+        made = made()
+    if not isinstance(made, torch.nn.Module):
+        raise ModelImportError(f"'{name}' gives {type(made).__name__}, not a torch.nn.Module")
+    if checkpoint is not None:
+        _load(made, checkpoint)
+    return made.eval()
 
 
 def _load(module: Any, checkpoint: Path) -> None:

@@ -93,11 +93,11 @@ def quantize_static(
             quark_backend.quantize(prepared, written, data, recipe, report, external=external)
         else:
             onnxruntime_backend.quantize(prepared, written, data, recipe, report, external=external)
-        files = _moved(written, target)
+        files = move_result(written, target)
     return QuantizationResult(
         path=target,
         size_bytes=sum(file.stat().st_size for file in files),
-        source_size_bytes=_size_of(proto, source),
+        source_size_bytes=size_of(source),
         seconds=time.perf_counter() - start,
         tool=tool,
         recipe=recipe,
@@ -142,7 +142,7 @@ def needs_data(recipe: Recipe) -> bool:
     return recipe.base.calibrated or recipe.finetunes or recipe.smooth_quant is not None or bool(recipe.precisions)
 
 
-def _moved(written: Path, target: Path) -> list[Path]:
+def move_result(written: Path, target: Path) -> list[Path]:
     """Moves the model, and before it the file of weights that it names, to where they belong."""
     if not written.is_file():
         raise QuantizeError("the quantizer ended without a model")
@@ -152,7 +152,7 @@ def _moved(written: Path, target: Path) -> list[Path]:
     return [target.parent / file.name for file in files]
 
 
-def _size_of(model: onnx.ModelProto, path: Path) -> int:
+def size_of(path: Path) -> int:
     """Bytes of a model file and of what it keeps beside it."""
     names = {
         entry.value
