@@ -74,7 +74,7 @@ def accuracy(session: Any) -> float:
 
 def finetune(net: nn.Module) -> None:
     """What `vaip qat` calls with the quantized network: a few epochs at a small learning rate."""
-    fit(net, epochs=5, rate=1e-3)
+    fit(net, epochs=3, rate=1e-4)
 
 
 def fit(net: nn.Module, epochs: int, rate: float) -> None:

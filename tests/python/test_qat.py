@@ -75,11 +75,11 @@ def float_model(module: nn.Module, path: Path) -> Path:
     return path
 
 
-def few_steps(module: nn.Module) -> None:
+def few_steps(module: nn.Module, rounds: int = 1, rate: float = 1e-3) -> None:
     assert module.training
     images, labels = training_images()
-    optimizer = torch.optim.Adam(module.parameters(), lr=1e-3)
-    for first in range(0, 128, 32):
+    optimizer = torch.optim.Adam(module.parameters(), lr=rate)
+    for first in [*range(0, 128, 32)] * rounds:
         loss = nn.functional.cross_entropy(
             module(torch.from_numpy(images[first : first + 32])),
             torch.from_numpy(labels[first : first + 32].astype(np.int64)),
@@ -128,6 +128,22 @@ def test_training_starts_from_the_weights(tmp_path: Path) -> None:
     expected = cpu_session(source).run(None, {"image": images})[0]
     result = Target().session(output).onnxruntime.run(None, {"image": images})[0]
     assert np.sum((result - expected) ** 2) < 0.02 * np.sum(expected**2)
+
+
+@pytest.mark.slow
+def test_what_is_trained_is_what_is_exported(tmp_path: Path) -> None:
+    pytest.importorskip("brevitas", reason="needs the extra: pip install 'vaip[qat]'")
+    pytest.importorskip("onnxoptimizer", reason="needs the extra: pip install 'vaip[qat]'")
+    torch.manual_seed(0)
+    module = Residual()
+    source, output = float_model(module, tmp_path / "float.onnx"), tmp_path / "trained.onnx"
+
+    train_quantized(module, lambda quantized: few_steps(quantized, 40, 1e-2), source, output, calibration())
+    images, labels = (array[:128] for array in training_images())
+    logits = Target().session(output).onnxruntime.run(None, {"image": images})[0]
+    before = cpu_session(source).run(None, {"image": images})[0]
+    assert np.mean(before.argmax(axis=1) == labels) < 0.3  # its weights are random
+    assert np.mean(logits.argmax(axis=1) == labels) > 0.6
 
 
 def test_without_brevitas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
