@@ -96,7 +96,7 @@ def _export(module: Any, shapes: Sequence[InputShape], opset: int, exporter: str
         except ImportError as error:
             raise missing("torch", error) from error
     try:
-        with _quiet():
+        with quiet_exporter():
             if exporter == "dynamo":
                 program = torch.onnx.export(
                     module,
@@ -127,7 +127,7 @@ def _export(module: Any, shapes: Sequence[InputShape], opset: int, exporter: str
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_exporter() -> Iterator[None]:
     """Without what the exporter says about its own steps, its deprecations and packages that it could use."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level

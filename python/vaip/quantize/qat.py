@@ -9,12 +9,8 @@ train_quantized() does all three, with the float ONNX model to name and shape th
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +20,7 @@ import onnx
 from onnx import numpy_helper
 
 from vaip.files import written_whole
+from vaip.importing.pytorch import quiet_exporter
 from vaip.inputs import Arrays
 from vaip.quantize import preflight
 from vaip.quantize.calibration import CalibrationData
@@ -88,7 +85,7 @@ def prepare(
     torch = _torch()
     if not isinstance(module, torch.nn.Module):
         raise QuantizeError(f"quantization-aware training needs a torch.nn.Module, not {type(module).__name__}")
-    with _quiet():
+    with quiet_exporter():
         compute, activations, identities = _layer_maps(preset)
         from brevitas.graph.calibrate import calibration_mode
         from brevitas.graph.quantize import quantize
@@ -122,7 +119,7 @@ def export(module: Any, example: Arrays, output: Path, declared: onnx.ModelProto
     except ImportError as error:
         raise missing("qat", error) from error
     names = [value.name for value in model_inputs(declared)]
-    with written_whole(output) as temporary, _quiet():
+    with written_whole(output) as temporary, quiet_exporter():
         export_onnx_qcdq(
             module,
             args=_tensors(example, names),
@@ -202,17 +199,3 @@ def _torch() -> Any:
     except ImportError as error:
         raise missing("qat", error) from error
     return torch
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the exporters' remarks on their own deprecations and on packages that they could use."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
