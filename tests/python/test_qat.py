@@ -123,7 +123,9 @@ def test_training_starts_from_the_weights(tmp_path: Path) -> None:
     torch.manual_seed(0)
     module = Residual()
     source, output = float_model(module, tmp_path / "float.onnx"), tmp_path / "trained.onnx"
+    weights = {name: value.clone() for name, value in module.state_dict().items()}
     train_quantized(module, lambda quantized: None, source, output, calibration())
+    assert all(torch.equal(value, weights[name]) for name, value in module.state_dict().items())  # a copy is trained
     images, _ = held_out_images()
     expected = cpu_session(source).run(None, {"image": images})[0]
     result = Target().session(output).onnxruntime.run(None, {"image": images})[0]

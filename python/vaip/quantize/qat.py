@@ -9,6 +9,7 @@ train_quantized() does all three, with the float ONNX model to name and shape th
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -94,7 +95,7 @@ def prepare(
         examples = _tensors(batches[0], names)
         try:
             traced = preprocess_for_flexml_quantize(
-                module.eval(), *examples, equalize_iters=EQUALIZATION_STEPS if equalize else 0
+                copy.deepcopy(module).eval(), *examples, equalize_iters=EQUALIZATION_STEPS if equalize else 0
             )
             quantized = quantize(
                 traced, quant_identity_map=identities, compute_layer_map=compute, quant_act_map=activations
