@@ -98,6 +98,7 @@ def test_rare_layer(kind: str, scales: str) -> None:
     check_layers(kind, scales, 6, draw_rare_style, second_opinion=False)
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.slow
 @SCALES
 @pytest.mark.parametrize("kind", KINDS)
@@ -105,6 +106,7 @@ def test_layer_thousands(kind: str, scales: str) -> None:
     check_layers(kind, scales, 500)
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.slow
 @SCALES
 @pytest.mark.parametrize("kind", KINDS)

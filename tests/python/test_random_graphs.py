@@ -141,6 +141,7 @@ def test_random_graph(scales: str, dynamic_batch: bool) -> None:
     check_graphs(scales, 25, dynamic_batch=dynamic_batch)
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.slow
 @pytest.mark.parametrize("dynamic_batch", [False, True], ids=["static", "dynamic_batch"])
 @pytest.mark.parametrize("scales", ["power_of_two", "any"])

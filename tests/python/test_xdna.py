@@ -43,6 +43,7 @@ def test_layer(kind: Callable[[Draw, bool, str], Case], mode: str) -> None:
     check_kind(kind, mode, 12)
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", xdna.MODES)
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
