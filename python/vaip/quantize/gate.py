@@ -21,7 +21,7 @@ from vaip.quantize import preflight
 from vaip.quantize.calibration import CalibrationData
 from vaip.quantize.errors import QuantizeError
 from vaip.quantize.evaluation import Evaluation, Evaluator, Score, Target
-from vaip.quantize.mixed_precision import BF16_OPTION, target_for
+from vaip.quantize.mixed_precision import target_for
 from vaip.quantize.recipe import PRECISIONS, Recipe
 from vaip.quantize.sensitivity import Analysis
 from vaip.quantize.static import move_result, quantize_static
@@ -79,7 +79,7 @@ class GateResult:
     @property
     def provider_options(self) -> dict[str, str]:
         """What a session of the kept model needs so that VitisAIEP takes all of its layers."""
-        return {BF16_OPTION: "true"} if "bfloat16" in self.kept.recipe.precisions.values() else {}
+        return self.kept.recipe.provider_options
 
     def to_dict(self) -> dict[str, Any]:
         return {

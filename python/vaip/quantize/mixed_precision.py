@@ -22,8 +22,8 @@ from vaip.quantize.errors import QuantizeError
 from vaip.quantize.evaluation import Target
 from vaip.quantize.float_twin import FloatTwin
 from vaip.quantize.quantized_graph import Layer, QuantizedGraph, Surgery
+from vaip.quantize.recipe import BF16_OPTION
 
-BF16_OPTION = "enable_f32_to_bf16_conversion"
 # Layers that move values: what they read and write keeps one precision.
 MOVES = frozenset(
     (

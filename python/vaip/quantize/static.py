@@ -36,10 +36,7 @@ class QuantizationResult:
 
     @property
     def provider_options(self) -> dict[str, str]:
-        """Session options of VitisAIEP with which all of the model is claimed."""
-        # Without being asked, float layers run in bfloat16 only where nothing is quantized.
-        mixed = "bfloat16" in self.recipe.precisions.values()
-        return {"enable_f32_to_bf16_conversion": "true"} if mixed else {}
+        return self.recipe.provider_options
 
     def to_dict(self) -> dict[str, Any]:
         return {
