@@ -31,27 +31,36 @@ class DramShare {
  public:
   DramShare(const ShimWorks& works, const device::Device& device);
 
-  // Speeds, of full speed, of those that are at work. As fast as the channels go while DRAM keeps up; where it does
-  // not, in proportion to what each has to move in all, as far as its direction and both together allow: published
-  // products run at the bandwidth of all their operands together, so none runs ahead at the others' expense. A wait for
-  // an address translation stops both directions.
+  // Speeds, of full speed, of those that have something left to move (cycles at full speed). As fast as the channels go
+  // while DRAM keeps up; where it does not, in proportion to what is left, as far as its direction and both together
+  // allow: all are done together, but for those that their channels hold back. A wait for an address translation stops
+  // both directions.
   using Speeds = std::array<double, 3>;
-  Speeds speeds(const std::array<bool, 3>& at_work) const;
+  Speeds speeds(const Speeds& left) const;
+  // The same while each has a part under way of which so much is left. DRAM's time is dealt out in proportion to the
+  // whole legs: published products run at the bandwidth of all their operands together, so none runs ahead at the
+  // others' expense. Of what A and B get, the one goes first whose part an earlier kernel call needs: the other soon
+  // has its buffers full and waits.
+  Speeds speeds(const Speeds& left, const std::array<double, 2>& needed) const;
 
   // Of DRAM's time, what the channels use at given speeds.
   double load(const Speeds& speeds) const;
   // Of DRAM's time, in cycles, for so much of the work of each.
   double busy_cycles(const std::array<double, 3>& shares) const;
-  // When each has done so many cycles (at full speed), if all begin at once.
+  // When each has done so many cycles (at full speed), if all begin at once and A and B are needed at the same time.
   std::array<double, 3> race(const std::array<double, 3>& cycles) const;
 
  private:
   static constexpr std::size_t kLimits = 3;  // DRAM's time: of the direction that reads, that writes, of both together
+  using Limits = std::array<double, kLimits>;
   struct Asked {
-    double bytes = 0;                        // per cycle at full speed, of all channels
-    std::array<double, kLimits> per_byte{};  // of DRAM's time
-    double cycles = 0;                       // of the whole leg, at full speed
+    double bytes = 0;   // per cycle at full speed, of all channels
+    Limits per_byte{};  // of DRAM's time
+    double cycles = 0;  // of the whole leg, at full speed
+    double time(std::size_t limit) const { return bytes * per_byte[limit]; }  // of DRAM's, at full speed
   };
+  // Adds speeds within what is left of the limits, which it takes from them.
+  void fill(const Speeds& left, Limits& limits, Speeds& result) const;
   std::array<Asked, 3> asked_;
 };
 

@@ -15,9 +15,9 @@
 #include "sim/event/object_fifo.h"
 #include "sim/event/observer.h"
 #include "sim/event/play.h"
-#include "sim/event/tile_schedule.h"
 #include "sim/resources.h"
 #include "sim/simulate.h"
+#include "sim/tile_schedule.h"
 
 namespace {
 
@@ -110,6 +110,35 @@ TEST(products_agree_with_single_and_double_buffers) {
   agreement.check();
 }
 
+// Beyond the chosen ones: shapes that a mapping fills badly, in few blocks, where what nothing hides weighs most.
+TEST(random_products_agree_within_3_percent) {
+  std::mt19937 random(77);
+  const auto pick = [&](std::initializer_list<std::int64_t> values) {
+    return values.begin()[std::uniform_int_distribution<std::size_t>(0, values.size() - 1)(random)];
+  };
+  const auto extent = [&] { return pick({1, 3, 8, 17, 64, 100, 197, 256, 384, 511, 1000, 1536, 2048}); };
+  double sum = 0;
+  int layers = 0;
+  for (const std::string& device : device::names()) {
+    for (const std::string& stack : device::stack_names()) {
+      const Machine machine(device, stack);
+      for (int trial = 0; trial < 8; ++trial) {
+        const Format format = pick({0, 1}) == 0 ? Format::int8 : Format::bf16;
+        const std::int64_t M = extent(), K = extent(), N = extent();
+        const LayerProgram layer = product(M, K, N, format, machine.target(), static_cast<int>(pick({1, 2})));
+        const double steady = sim::time_layer(layer, machine.target()).cycles;
+        const double event = sim::time_layer(layer, machine.target(), sim::Mode::event).cycles;
+        const double off = std::fabs(steady / event - 1);
+        if (off > 0.03)
+          test::report(device.c_str(), 0, detail::concat(stack, ": ", layer.name, ": ", steady, " and ", event));
+        sum += off;
+        ++layers;
+      }
+    }
+  }
+  CHECK(sum < 0.0015 * layers);
+}
+
 TEST(networks_agree) {
   Agreement agreement;
   for (const char* device : {"phoenix", "strix", "8700g"}) {
@@ -193,7 +222,7 @@ TEST(schedules_of_tiles) {
   layer.blocks = 3;
   layer.a.tiles = 21;
   layer.a.staging.unit_tiles = 3;  // 7 tiles in three units: 2, 2, 3
-  const sim::event::TileSchedule staged(layer, layer.a);
+  const sim::TileSchedule staged(layer, layer.a);
   CHECK_EQ(staged.units(), 9);
   CHECK_EQ(staged.unique_tiles(), 21);
   std::int64_t tile = 0;
@@ -210,7 +239,7 @@ TEST(schedules_of_tiles) {
 
   layer.b.tiles = 21;
   layer.b.staging = {1, 14, 7, 2};  // a panel of 7, for two blocks; the third block has the next one
-  const sim::event::TileSchedule replayed(layer, layer.b);
+  const sim::TileSchedule replayed(layer, layer.b);
   CHECK_EQ(replayed.units(), 14);
   for (std::int64_t t = 0; t < 21; ++t) {
     CHECK_EQ(replayed.unit_of_tile(t), t < 14 ? t % 7 : t - 7);
@@ -220,7 +249,7 @@ TEST(schedules_of_tiles) {
 
   layer.b.tiles = 3;  // one for all calls of a block
   layer.b.staging = {};
-  const sim::event::TileSchedule stationary(layer, layer.b);
+  const sim::TileSchedule stationary(layer, layer.b);
   for (std::int64_t call = 0; call < 21; ++call) CHECK_EQ(stationary.tile_of_call(call), call / 7);
   CHECK_EQ(stationary.block_of_tile(2), 2);
 }
@@ -243,12 +272,12 @@ TEST(dram_is_shared_in_proportion_to_the_work) {
   device.shim.run_overhead_ns = 0;
   const auto near = [](double a, double b) { return std::fabs(a - b) < 1e-9; };
   sim::DramShare dram = share(layer, device);
-  auto speeds = dram.speeds({true, true, false});  // 80 asked for, 50 there: two to one
+  auto speeds = dram.speeds({2000, 1000, 0});  // 80 asked for, 50 there: two to one
   CHECK(near(speeds[0], 50.0 * 2 / 3 / 40) && near(speeds[1], 50.0 / 3 / 40) && speeds[2] == 0);
   CHECK(near(dram.load(speeds), 1));
-  speeds = dram.speeds({true, true, true});  // 70 for all: as 2 : 1 : 3
+  speeds = dram.speeds({2000, 1000, 3000});  // 70 for all: as 2 : 1 : 3
   CHECK(near(speeds[0], 70.0 / 3 / 40) && near(speeds[1], 70.0 / 6 / 40) && near(speeds[2], 35.0 / 40));
-  speeds = dram.speeds({false, true, false});
+  speeds = dram.speeds({0, 1000, 0});
   CHECK_EQ(speeds[1], 1.0);
   const auto finish = dram.race({2000, 1000, 0});
   CHECK(near(finish[0], 120000 / 50.0) && near(finish[1], 120000 / 50.0) && finish[2] == 0);
@@ -342,15 +371,9 @@ TEST(random_products_respect_physics) {
     CHECK(us({{"dram.write_gbps", twice(machine.device.dram.write_gbps)}}) <= base * slack);
     const double both = machine.device.dram.read_gbps + machine.device.dram.write_gbps;
     CHECK(us({{"dram.combined_gbps", std::to_string(both)}}) <= base * slack);
-    // Faster channels meet at DRAM in another order: the first tiles of a short layer may come a little later, so these
-    // are mapped anew, as a faster device's layers are.
-    const auto mapped_us = [&](const char* field, double value) {
-      const Machine other(device, stack, {{field, twice(value)}});
-      const LayerProgram again = product(M, K, N, Format::int8, other.target());
-      return sim::time_layer(again, other.target(), sim::Mode::event).cycles / (other.device.clock_ghz * 1e3);
-    };
-    CHECK(mapped_us("shim.bytes_per_cycle", machine.device.shim.bytes_per_cycle) <= base * 1.015);
-    CHECK(mapped_us("stream.bytes_per_cycle", machine.device.stream.bytes_per_cycle) <= base * 1.005);
+    // Faster channels meet at DRAM in another order, which may cost the first tiles a little.
+    CHECK(us({{"shim.bytes_per_cycle", twice(machine.device.shim.bytes_per_cycle)}}) <= base * 1.001);
+    CHECK(us({{"stream.bytes_per_cycle", twice(machine.device.stream.bytes_per_cycle)}}) <= base * 1.001);
     // More work never costs less.
     LayerProgram more = layer;
     more.blocks *= 2;

@@ -16,7 +16,14 @@ void Dram::finish(Flow& flow) {
 void Dram::share() {
   if (!changed_) return;
   changed_ = false;
-  const DramShare::Speeds speeds = share_.speeds({flows_[0] != nullptr, flows_[1] != nullptr, flows_[2] != nullptr});
+  DramShare::Speeds left{};
+  std::array<double, 2> needed{};
+  for (std::size_t i = 0; i < flows_.size(); ++i) {
+    if (flows_[i] == nullptr) continue;
+    left[i] = flows_[i]->remaining;
+    if (i < needed.size()) needed[i] = flows_[i]->needed;
+  }
+  const DramShare::Speeds speeds = share_.speeds(left, needed);
   for (std::size_t i = 0; i < flows_.size(); ++i)
     if (flows_[i] != nullptr) flows_[i]->speed = speeds[i];
   load_ = share_.load(speeds);

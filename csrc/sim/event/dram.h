@@ -11,7 +11,8 @@ namespace vaip::sim::event {
 struct Flow {
   std::size_t operand = 0;  // 0: A, 1: B, 2: C
   double remaining = 0;
-  double speed = 0;  // of full; set by Dram::share
+  double needed = 0;  // by which kernel call, where it is read
+  double speed = 0;   // of full; set by Dram::share
 };
 
 class Dram {

@@ -19,9 +19,10 @@ Fetch::Fetch(Track track, const Operand& operand, const ShimWork& work, const Ti
 
 void Fetch::try_start(double now) {
   if (done() || !have_room(waves_[wave_])) return;
-  const std::int64_t block = schedule_.block_of_tile(schedule_.first_tile_of_unit(unit_));
+  const std::int64_t tile = schedule_.first_tile_of_unit(unit_), block = schedule_.block_of_tile(tile);
   if (!drained_.allows(block)) return;
   for (ObjectFifo* fifo : waves_[wave_]) fifo->acquire();
+  flow_.needed = static_cast<double>(schedule_.call_of_tile(tile));
   start_parts(now, schedule_.tiles_in_unit(unit_), block > block_ ? drained_.gap_cycles : 0);
   block_ = block;
 }

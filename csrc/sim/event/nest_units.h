@@ -8,8 +8,8 @@
 
 #include "sim/event/object_fifo.h"
 #include "sim/event/shim_channel.h"
-#include "sim/event/tile_schedule.h"
 #include "sim/event/timeline.h"
+#include "sim/tile_schedule.h"
 
 namespace vaip::sim::event {
 

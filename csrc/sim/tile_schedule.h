@@ -6,7 +6,7 @@
 
 #include "sim/layer_program.h"
 
-namespace vaip::sim::event {
+namespace vaip::sim {
 
 class TileSchedule {
  public:
@@ -23,7 +23,8 @@ class TileSchedule {
 
   // Of the tiles that a core receives: the one that a kernel call needs, and the first call that needs a tile.
   std::int64_t tile_of_call(std::int64_t call) const { return scaled(call, tiles_, calls_); }
-  std::int64_t block_of_tile(std::int64_t tile) const { return (tile * calls_ + tiles_ - 1) / tiles_ / steps_; }
+  std::int64_t call_of_tile(std::int64_t tile) const { return (tile * calls_ + tiles_ - 1) / tiles_; }
+  std::int64_t block_of_tile(std::int64_t tile) const { return call_of_tile(tile) / steps_; }
 
   // The unit that a tile is sent from, and whether it makes room in the memory tiles afterwards.
   std::int64_t unit_of_tile(std::int64_t tile) const {
@@ -44,6 +45,14 @@ class TileSchedule {
   std::int64_t first_tile_of_unit(std::int64_t unit) const {
     return first_tile(unit / staging_.replayed_units * pass_ + unit % staging_.replayed_units);
   }
+  // Of the units that a call and those before it need: how many come from DDR, and the call that needs the last first.
+  std::int64_t units_by_call(std::int64_t call) const {
+    const std::int64_t sent = units_before(tile_of_call(call));
+    return sent / pass_ * staging_.replayed_units + std::min(sent % pass_, staging_.replayed_units - 1) + 1;
+  }
+  std::int64_t call_of_unit(std::int64_t unit) const { return call_of_tile(first_tile_of_unit(unit)); }
+  // Tiles in so many units that come from DDR.
+  std::int64_t tiles_in_units(std::int64_t units) const { return first_tile(units); }
   // Tiles that come from DDR: all but those that are sent again.
   std::int64_t unique_tiles() const { return first_tile(units()); }
 
@@ -63,4 +72,4 @@ class TileSchedule {
   std::int64_t per_block_, units_per_block_, pass_;
 };
 
-}  // namespace vaip::sim::event
+}  // namespace vaip::sim
