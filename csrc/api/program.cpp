@@ -114,9 +114,9 @@ std::shared_ptr<const Program::Impl> compile_model(std::shared_ptr<const Model::
     compiler::Program program =
         compiler::compile(ir::bind_shapes(graph, entry.input_shapes, {}, runtime::evaluate), target);
     if (whole && purpose == Purpose::run) {
-      impl->executor.emplace(program.graph, runtime::ExecutorOptions{config.num_threads, config.device_rounding()});
-      entry.arena_bytes = impl->executor->arena_bytes();
-      entry.packed_weight_bytes = impl->executor->packed_weight_bytes();
+      impl->executor.emplace(
+          program.graph, runtime::ExecutorOptions{config.num_threads, config.device_rounding(), config.host_profile});
+      report::note_host(*impl->executor, entry);
       impl->outputs = bound_outputs(program.graph);
     }
     entry.timing = std::move(program.timing);
@@ -188,7 +188,12 @@ double Program::cycles() const {
 }
 
 std::string Program::report_json() const {
-  return guarded([&] { return report::to_json(impl_->report); });
+  return guarded([&] {
+    if (!impl_->executor || impl_->executor->profile() == nullptr) return report::to_json(impl_->report);
+    report::SessionReport now = impl_->report;
+    report::note_host(*impl_->executor, now.clusters.at(0));
+    return report::to_json(now);
+  });
 }
 
 }  // namespace vaip

@@ -101,6 +101,7 @@ Target make_target(const partition::Config& config) {
   target.columns = config.columns;
   target.mode = config.mode;
   target.executor.num_threads = config.num_threads;
+  target.executor.profile = config.host_profile;
   target.executor.device_rounding = config.device_rounding();
   target.executor.weights = runtime::make_weight_store();
   return target;

@@ -60,10 +60,7 @@ report::SessionReport SessionRecord::snapshot() const {
       entry.input_shapes = program.input_shapes;
       entry.timing = program.timing;
       entry.compile_ms = program.compile_ms;
-      if (program.executor) {
-        entry.arena_bytes = program.executor->arena_bytes();
-        entry.packed_weight_bytes = program.executor->packed_weight_bytes();
-      }
+      if (program.executor) report::note_host(*program.executor, entry);
     }
     all.clusters.push_back(std::move(entry));
   }

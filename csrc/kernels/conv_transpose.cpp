@@ -148,6 +148,15 @@ class ConvTransposeKernel : public Kernel {
     for (const Phase& phase : phases_) bytes += phase.conv->packed_bytes();
     return bytes;
   }
+  std::string implementation() const override {
+    return phases_.empty() ? Kernel::implementation()
+                           : detail::concat(phases_.size(), " phases, ", phases_.front().conv->implementation());
+  }
+  std::int64_t macs() const override {
+    std::int64_t sum = 0;
+    for (const Phase& phase : phases_) sum += phase.conv->macs();
+    return sum;
+  }
   std::unique_ptr<KernelState> make_state() const override {
     auto state = std::make_unique<PhaseStates>();
     for (const Phase& phase : phases_) state->states.push_back(phase.conv->make_state());

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "kernels/compute_path.h"
@@ -36,6 +38,9 @@ class Kernel {
   virtual std::size_t scratch_bytes() const { return 0; }
   virtual std::size_t packed_bytes() const { return 0; }  // weights and tables that it alone owns
   virtual std::unique_ptr<KernelState> make_state() const { return nullptr; }
+  // For the host profile: whose code this is, and what it works on, e.g. "oneDNN jit_int8:avx2".
+  virtual std::string implementation() const { return "loops"; }
+  virtual std::int64_t macs() const { return 0; }  // multiply-accumulates of one execution, as the layer defines them
 };
 
 // A layer with its operands in the layouts that the executor chose.

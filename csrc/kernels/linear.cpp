@@ -153,6 +153,19 @@ std::size_t LinearKernel::packed_bytes() const {
   return bytes;
 }
 
+std::string LinearKernel::implementation() const {
+  if (chunks_.empty()) return "loops in double";
+  std::string text = detail::concat("oneDNN ", chunks_.front().conv.implementation(), ", ", name(choice_.path));
+  if (chunks_.size() > 1) text += detail::concat(" in ", chunks_.size(), " pieces");
+  if (!residuals_.empty()) text += detail::concat(", ", residuals_.size(), " weights apart");
+  return text;
+}
+
+std::int64_t LinearKernel::macs() const {
+  const std::int64_t per_output = problem_.in_channels / problem_.groups * ir::element_count(problem_.kernel);
+  return problem_.output_pixels() * problem_.out_channels * per_output;
+}
+
 std::unique_ptr<KernelState> LinearKernel::make_state() const {
   if (chunks_.empty()) return nullptr;
   auto state = std::make_unique<OneDnnState>();

@@ -24,6 +24,8 @@ class LinearKernel : public Kernel {
   std::size_t scratch_bytes() const override { return scratch_bytes_; }
   std::size_t packed_bytes() const override;
   std::unique_ptr<KernelState> make_state() const override;
+  std::string implementation() const override;
+  std::int64_t macs() const override;
 
   ComputePath path() const { return choice_.path; }
   std::int64_t chunks() const { return choice_.chunks; }

@@ -27,6 +27,8 @@ class TransposedMatMul : public Kernel {
   std::size_t scratch_bytes() const override { return turned_bytes_ + product_->scratch_bytes(); }
   std::size_t packed_bytes() const override { return product_->packed_bytes(); }
   std::unique_ptr<KernelState> make_state() const override { return product_->make_state(); }
+  std::string implementation() const override { return product_->implementation(); }
+  std::int64_t macs() const override { return product_->macs(); }
 
  private:
   StridedMove turn_;

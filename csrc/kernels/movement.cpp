@@ -30,6 +30,7 @@ class MoveKernel : public Kernel {
     fill_value_ = std::move(value);
   }
 
+  std::string implementation() const override { return "copies"; }
   void execute(const ExecutionContext& context) const override {
     if (fill_) fill_->run(fill_value_.data(), context.outputs[0]);
     for (const Box& box : boxes_) box.move.run(context.inputs[box.input], context.outputs[box.output]);

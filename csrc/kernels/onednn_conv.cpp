@@ -111,7 +111,8 @@ std::optional<OneDnnConv> OneDnnConv::create(const ConvProblem& p, ComputePath p
                             {{DNNL_ARG_SRC, desc.src_desc()},
                              {DNNL_ARG_DST, desc.dst_desc()},
                              {DNNL_ARG_SCRATCHPAD, desc.scratchpad_desc()}});
-  return OneDnnConv(std::move(primitive), desc.scratchpad_desc().get_size(), shares ? 0 : packed_desc.get_size());
+  return OneDnnConv(std::move(primitive), implementation, desc.scratchpad_desc().get_size(),
+                    shares ? 0 : packed_desc.get_size());
 }
 
 }  // namespace vaip::kernels

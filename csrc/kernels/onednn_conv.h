@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "kernels/compute_path.h"
 #include "kernels/conv_problem.h"
@@ -24,6 +26,7 @@ class OneDnnConv {
                                           const LinearWeights& weights, std::int64_t first, std::int64_t count,
                                           ProgramWeights* shared);
 
+  const std::string& implementation() const { return implementation_; }  // oneDNN's name for its code
   std::size_t scratch_bytes() const { return scratch_bytes_; }
   std::size_t packed_bytes() const { return packed_bytes_; }  // that it does not share
   std::unique_ptr<OneDnnPrimitive::Run> make_run() const { return primitive_.make_run(); }
@@ -32,10 +35,15 @@ class OneDnnConv {
   }
 
  private:
-  OneDnnConv(OneDnnPrimitive primitive, std::size_t scratch_bytes, std::size_t packed_bytes)
-      : primitive_(std::move(primitive)), scratch_bytes_(scratch_bytes), packed_bytes_(packed_bytes) {}
+  OneDnnConv(OneDnnPrimitive primitive, std::string_view implementation, std::size_t scratch_bytes,
+             std::size_t packed_bytes)
+      : primitive_(std::move(primitive)),
+        implementation_(implementation),
+        scratch_bytes_(scratch_bytes),
+        packed_bytes_(packed_bytes) {}
 
   OneDnnPrimitive primitive_;
+  std::string implementation_;
   std::size_t scratch_bytes_, packed_bytes_;
 };
 

@@ -61,6 +61,7 @@ class UnaryTable : public Kernel {
     }
   }
 
+  std::string implementation() const override { return "table"; }
   void execute(const ExecutionContext& context) const override {
     const std::int64_t to_stride = nest_.inner().strides[0], from_stride = nest_.inner().strides[1];
     nest_.for_each_run(kRun, [&](const LoopNest::Offsets& at, std::int64_t count) {

@@ -121,6 +121,7 @@ Config build(const Settings& all, const AmdSections& amd, const std::string& sou
   std::int64_t threads = config.num_threads;
   settings.read("num_threads", threads);
   config.num_threads = static_cast<int>(threads);
+  settings.read("host_profile", config.host_profile);
   settings.read("cache_dir", config.cache_dir);
   settings.read("cache_key", config.cache_key);
   settings.read("report_file", config.report_file);

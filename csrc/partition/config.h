@@ -67,6 +67,8 @@ struct Config {
   std::map<std::string, std::string> device_overrides, stack_overrides;
   int num_threads = 0;  // host threads; 0: the default of the runtime
 
+  bool host_profile = false;  // time each step of each run on the host
+
   std::string cache_dir, cache_key;
   std::string report_file, trace_file;
   bool enable_cache_file_io_in_mem = true;

@@ -51,17 +51,33 @@ Json layer_json(const sim::LayerTiming& layer, double clock_ghz) {
   };
 }
 
+Json host_profile_json(const ClusterEntry& cluster) {
+  Json steps = Json::array();
+  for (const runtime::StepProfile& step : cluster.host_steps) {
+    steps.push_back({{"name", step.name},
+                     {"op", step.op},
+                     {"implementation", step.implementation},
+                     {"us", step.us},
+                     {"least_us", step.least_us},
+                     {"macs", step.macs},
+                     {"gmacs_per_s", step.us > 0 ? static_cast<double>(step.macs) / step.us * 1e-3 : 0.0}});
+  }
+  return {{"runs", cluster.host_runs}, {"steps", std::move(steps)}};
+}
+
 Json cluster_json(const ClusterEntry& cluster) {
-  return {{"name", cluster.name},
-          {"input_shapes", cluster.input_shapes},
-          {"programs", cluster.programs},
-          {"cycles", std::llround(cluster.timing.cycles)},
-          {"latency_ms", cluster.timing.latency_us() / 1e3},
-          {"host_cycles", std::llround(cluster.timing.host_cycles)},
-          {"layers", cluster.timing.layers.size()},
-          {"compile_ms", cluster.compile_ms},
-          {"arena_bytes", cluster.arena_bytes},
-          {"packed_weight_bytes", cluster.packed_weight_bytes}};
+  Json out = {{"name", cluster.name},
+              {"input_shapes", cluster.input_shapes},
+              {"programs", cluster.programs},
+              {"cycles", std::llround(cluster.timing.cycles)},
+              {"latency_ms", cluster.timing.latency_us() / 1e3},
+              {"host_cycles", std::llround(cluster.timing.host_cycles)},
+              {"layers", cluster.timing.layers.size()},
+              {"compile_ms", cluster.compile_ms},
+              {"arena_bytes", cluster.arena_bytes},
+              {"packed_weight_bytes", cluster.packed_weight_bytes}};
+  if (!cluster.host_steps.empty()) out["host_profile"] = host_profile_json(cluster);
+  return out;
 }
 
 // Counts per operator type of the graph that the EP was given, in the order of the types' names.
@@ -109,6 +125,15 @@ std::string name_of(const NodeEntry& node) {
 }
 
 }  // namespace
+
+void note_host(const runtime::Executor& executor, ClusterEntry& cluster) {
+  cluster.arena_bytes = executor.arena_bytes();
+  cluster.packed_weight_bytes = executor.packed_weight_bytes();
+  if (const runtime::HostProfile* profile = executor.profile()) {
+    cluster.host_runs = profile->runs();
+    cluster.host_steps = profile->steps();
+  }
+}
 
 SessionReport start_report(const frontend::OnnxGraph& graph, const partition::Partition& partition,
                            const partition::Config& config) {

@@ -11,6 +11,7 @@
 #include "frontend/onnx_graph.h"
 #include "kernels/rounding.h"
 #include "partition/partition.h"
+#include "runtime/executor.h"
 #include "sim/timing.h"
 
 namespace vaip::report {
@@ -28,7 +29,9 @@ struct ClusterEntry {
   sim::Timing timing;  // of that program; empty (cycles 0) while a dynamic cluster has not run yet
   double compile_ms = 0;
   std::size_t arena_bytes = 0, packed_weight_bytes = 0;
-  int programs = 0;  // shapes compiled so far
+  int programs = 0;                              // shapes compiled so far
+  std::size_t host_runs = 0;                     // that were profiled: 0 where that was not asked for
+  std::vector<runtime::StepProfile> host_steps;  // of that program
 };
 
 struct SessionReport {
@@ -45,6 +48,9 @@ struct SessionReport {
   std::vector<ClusterEntry> clusters;
   std::vector<std::pair<std::string, frontend::TensorInfo>> shapes;  // name -> info, for AMD's shapeInfo
 };
+
+// Memory of a cluster's program on the host and, where it is profiled, what its steps took.
+void note_host(const runtime::Executor& executor, ClusterEntry& cluster);
 
 SessionReport start_report(const frontend::OnnxGraph& graph, const partition::Partition& partition,
                            const partition::Config& config);

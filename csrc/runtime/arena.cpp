@@ -1,5 +1,6 @@
 #include "runtime/arena.h"
 
+#include <chrono>
 #include <new>
 
 namespace vaip::runtime {
@@ -44,10 +45,24 @@ void Arena::bind(Span<const void* const> inputs, Span<void* const> outputs) {
     pointers_[patch.pointer] = patch.is_output ? outputs[patch.external] : const_cast<void*>(inputs[patch.external]);
 }
 
+void Arena::execute(const Call& call) const {
+  call.kernel->execute(
+      {pointers_.data() + call.inputs, pointers_.data() + call.outputs, call.scratch, call.state.get()});
+}
+
 void Arena::execute() const {
-  for (const Call& call : calls_)
-    call.kernel->execute(
-        {pointers_.data() + call.inputs, pointers_.data() + call.outputs, call.scratch, call.state.get()});
+  for (const Call& call : calls_) execute(call);
+}
+
+void Arena::execute(HostProfile& profile) const {
+  std::vector<double> us;
+  us.reserve(calls_.size());
+  for (const Call& call : calls_) {
+    const auto start = std::chrono::steady_clock::now();
+    execute(call);
+    us.push_back(std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count());
+  }
+  profile.add_run(us);
 }
 
 ArenaPool::Lease ArenaPool::take() {

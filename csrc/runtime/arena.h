@@ -8,6 +8,7 @@
 
 #include "base/span.h"
 #include "runtime/execution_plan.h"
+#include "runtime/host_profile.h"
 
 namespace vaip::runtime {
 
@@ -19,6 +20,7 @@ class Arena {
   // Points the steps at the tensors of this run. Allocates nothing.
   void bind(Span<const void* const> inputs, Span<void* const> outputs);
   void execute() const;
+  void execute(HostProfile& profile) const;  // and adds what each step took
 
  private:
   struct Free {
@@ -36,6 +38,8 @@ class Arena {
     std::byte* scratch;
     std::unique_ptr<kernels::KernelState> state;
   };
+
+  void execute(const Call& call) const;
 
   std::unique_ptr<std::byte[], Free> memory_;
   std::vector<void*> pointers_;  // of all calls: inputs, then outputs

@@ -92,7 +92,7 @@ const ExecutionPlan::Tensor& ExecutionPlan::tensor_in(ir::ValueId id, Layout lay
   const int from = stored.storage, to = add_storage({});
   const Operand operand = stored.operand;
   const Tensor& reordered = define(id, layout, to);
-  add_step(kernels::make_reorder(operand, reordered.operand), {from}, {to});
+  add_reorder(operand, reordered.operand, from, to);
   ++reorders_;
   return reordered;
 }
@@ -112,10 +112,9 @@ Layout ExecutionPlan::output_layout(const ir::Layer& layer, const ir::Shape& out
   return Layout::row_major;
 }
 
-void ExecutionPlan::add_step(std::unique_ptr<kernels::Kernel> kernel, std::vector<int> inputs,
-                             std::vector<int> outputs) {
+void ExecutionPlan::add_step(Step added) {
   const int step = static_cast<int>(steps_.size());
-  for (const std::vector<int>* used : {&inputs, &outputs}) {
+  for (const std::vector<int>* used : {&added.inputs, &added.outputs}) {
     for (const int s : *used) {
       if (s < 0) continue;
       Storage& storage = storages_[static_cast<std::size_t>(s)];
@@ -123,7 +122,11 @@ void ExecutionPlan::add_step(std::unique_ptr<kernels::Kernel> kernel, std::vecto
       storage.last_step = step;
     }
   }
-  steps_.push_back({std::move(kernel), std::move(inputs), std::move(outputs), 0});
+  steps_.push_back(std::move(added));
+}
+
+void ExecutionPlan::add_reorder(const Operand& from, const Operand& to, int from_storage, int to_storage) {
+  add_step({from.name, "reorder", kernels::make_reorder(from, to), {from_storage}, {to_storage}, 0});
 }
 
 void ExecutionPlan::add_layer(const ir::Layer& layer) {
@@ -169,7 +172,9 @@ void ExecutionPlan::add_layer(const ir::Layer& layer) {
     operands.outputs.push_back(tensor.operand);
     outputs.push_back(tensor.storage);
   }
-  if (has_elements) add_step(kernels::make_kernel(operands, options_), std::move(inputs), std::move(outputs));
+  if (has_elements)
+    add_step(
+        {layer.name, layer.op, kernels::make_kernel(operands, options_), std::move(inputs), std::move(outputs), 0});
 }
 
 // A view where nothing but the shape changes; it needs the elements in their logical order, unless the shape is the
@@ -227,8 +232,7 @@ void ExecutionPlan::bind_output(std::size_t index, ir::ValueId id) {
   output.kind = Storage::Kind::graph_output;
   output.index = index;
   const int to = add_storage(output);
-  if (tensor.operand.count() > 0)
-    add_step(kernels::make_reorder(tensor.operand, tensor.operand), {tensor.storage}, {to});
+  if (tensor.operand.count() > 0) add_reorder(tensor.operand, tensor.operand, tensor.storage, to);
 }
 
 void ExecutionPlan::assign_memory() {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "ir/graph.h"
@@ -25,6 +26,7 @@ struct Storage {
 };
 
 struct Step {
+  std::string name, op;  // of its layer, or of the tensor that it reorders
   std::unique_ptr<kernels::Kernel> kernel;
   std::vector<int> inputs, outputs;  // storages; -1: absent
   std::size_t scratch_offset = 0;    // in the arena
@@ -59,7 +61,8 @@ class ExecutionPlan {
   const Tensor& tensor_in(ir::ValueId id, kernels::Layout layout);
   const Tensor& define(ir::ValueId id, kernels::Layout layout, int storage);
   int add_storage(Storage storage);
-  void add_step(std::unique_ptr<kernels::Kernel> kernel, std::vector<int> inputs, std::vector<int> outputs);
+  void add_step(Step step);
+  void add_reorder(const kernels::Operand& from, const kernels::Operand& to, int from_storage, int to_storage);
 
   const ir::Graph* graph_;  // only while the constructor runs
   kernels::KernelOptions options_;

@@ -10,7 +10,7 @@
 namespace vaip::runtime {
 
 struct Executor::Impl {
-  Impl(const ir::Graph& graph, int team, const kernels::KernelOptions& kernel_options,
+  Impl(const ir::Graph& graph, int team, bool profiled, const kernels::KernelOptions& kernel_options,
        std::shared_ptr<kernels::WeightStore> store)
       : threads(team),
         weights(std::move(store)),
@@ -18,6 +18,11 @@ struct Executor::Impl {
         arenas(plan) {
     for (const ir::ValueId id : graph.inputs) inputs.emplace_back(graph.value(id));
     for (const ir::ValueId id : graph.outputs) outputs.emplace_back(graph.value(id));
+    if (!profiled) return;
+    std::vector<StepProfile> steps;
+    for (const Step& step : plan.steps())
+      steps.push_back({step.name, step.op, step.kernel->implementation(), step.kernel->macs()});
+    profile.emplace(std::move(steps));
   }
 
   static kernels::KernelOptions with(kernels::KernelOptions options, kernels::ProgramWeights& weights) {
@@ -36,6 +41,7 @@ struct Executor::Impl {
   ExecutionPlan plan;
   ArenaPool arenas;
   std::vector<Port> inputs, outputs;
+  mutable std::optional<HostProfile> profile;
 };
 
 namespace {
@@ -67,7 +73,8 @@ Executor::Executor(const ir::Graph& graph, const ExecutorOptions& options) {
   kernels::KernelOptions kernel_options;
   kernel_options.device_rounding = options.device_rounding;
   const auto store = options.weights ? options.weights : make_weight_store();
-  impl_ = with_team(threads, [&] { return std::make_unique<Impl>(graph, threads, kernel_options, store); });
+  impl_ = with_team(threads,
+                    [&] { return std::make_unique<Impl>(graph, threads, options.profile, kernel_options, store); });
 }
 
 Executor::~Executor() = default;
@@ -80,8 +87,13 @@ void Executor::run(Span<const void* const> inputs, Span<void* const> outputs) co
   const TeamScope team(impl_->threads);
   const ArenaPool::Lease arena = impl_->arenas.take();
   arena->bind(inputs, outputs);
-  arena->execute();
+  if (impl_->profile)
+    arena->execute(*impl_->profile);
+  else
+    arena->execute();
 }
+
+const HostProfile* Executor::profile() const { return impl_->profile ? &*impl_->profile : nullptr; }
 
 std::size_t Executor::arena_bytes() const { return impl_->plan.arena_bytes(); }
 std::size_t Executor::packed_weight_bytes() const { return impl_->plan.packed_bytes() + impl_->weights.bytes(); }

@@ -9,6 +9,7 @@
 #include "base/span.h"
 #include "ir/graph.h"
 #include "kernels/rounding.h"
+#include "runtime/host_profile.h"
 
 namespace vaip::kernels {
 struct PackedWeights;
@@ -21,6 +22,7 @@ struct ExecutorOptions {
   int num_threads = 0;  // 0: physical cores
   // The numerics of the device, with this rounding mode; without it, ONNX's.
   std::optional<kernels::Rounding> device_rounding = std::nullopt;
+  bool profile = false;  // time each step of each run
   // Executors that are given the same one share packed weights; null: nothing is shared.
   std::shared_ptr<kernels::WeightStore> weights = nullptr;
 };
@@ -42,6 +44,7 @@ class Executor {
   // Pointers to row-major tensors of the graph's inputs and outputs, in the graph's order, shapes as bound.
   void run(Span<const void* const> inputs, Span<void* const> outputs) const;
 
+  const HostProfile* profile() const;       // null where it was not asked for
   std::size_t arena_bytes() const;          // activations and scratch of one run
   std::size_t packed_weight_bytes() const;  // all that it uses
   // Of these, what other executors may use, too, each with its size.

@@ -61,6 +61,9 @@ def run(
         typer.Option(help="steady (extrapolated, the default) or event (played lock by lock): how layers are timed."),
     ] = None,
     trace: Annotated[Path | None, typer.Option(help="Write a timeline for chrome://tracing or Perfetto.")] = None,
+    host_profile: Annotated[
+        bool, typer.Option("--host-profile", help="Show what each step takes on this host, and whose code it is.")
+    ] = False,
     output_dir: Annotated[Path | None, typer.Option(help="Write each output as a .npy file here.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -74,6 +77,8 @@ def run(
     provider_options = options_with(overrides, options_from(options))
     if mode is not None:
         provider_options["mode"] = mode
+    if host_profile:
+        provider_options["host_profile"] = "true"
     with output.working(f"Running {model.name}"):
         start = time.perf_counter()
         session = NpuSession(model, device=device, config=config, options=provider_options, threads=threads)
@@ -91,6 +96,7 @@ def run(
         values["throughput"] = {"unit": work.unit, "per_run": work.count, "per_second": rate}
         shown.append(Text(f"Throughput: {rate:,.1f} {work.unit}s/s predicted, {work.count:,} in a run"))
     shown.append(Text(f"On this host: load {load_ms:.1f} ms, run {times.median_ms:.2f} ms (median of {runs})"))
+    shown += [cluster.host_profile for cluster in report.clusters if cluster.host_profile is not None]
     if trace is not None:
         report.trace(trace)
         values["trace"] = str(trace)

@@ -71,6 +71,38 @@ class Layer(_Record):
 
 
 @dataclass
+class HostStep(_Record):
+    """A step of a cluster's program on the host."""
+
+    name: str  # of the layer, or of the tensor that is reordered
+    op: str
+    implementation: str  # whose code it is: "oneDNN jit_int8:avx2, int8", "table", "loops"
+    us: float  # median of the latest runs
+    least_us: float
+    macs: int = 0
+    gmacs_per_s: float = 0.0
+    details: JsonObject = field(default_factory=dict)
+
+
+@dataclass
+class HostProfile(_Record):
+    """What the steps of a program took on the host; with the option host_profile."""
+
+    runs: int
+    steps: list[HostStep] = field(default_factory=list)
+    details: JsonObject = field(default_factory=dict)
+
+    @classmethod
+    def _nested(cls, values: JsonObject) -> JsonObject:
+        return values | {"steps": [HostStep.from_dict(step) for step in values.get("steps", [])]}
+
+    def __rich__(self) -> RenderableType:
+        from vaip.report.render import host_profile
+
+        return host_profile(self)
+
+
+@dataclass
 class Cluster(_Record):
     """A part of the graph that runs on the device as one program. Clusters run one after the other."""
 
@@ -84,7 +116,19 @@ class Cluster(_Record):
     compile_ms: float = 0.0
     arena_bytes: int = 0
     packed_weight_bytes: int = 0
+    host_profile: HostProfile | None = None  # with the option host_profile, once it has run
     details: JsonObject = field(default_factory=dict)
+
+    @classmethod
+    def _nested(cls, values: JsonObject) -> JsonObject:
+        profile = values.get("host_profile")
+        return values | ({"host_profile": HostProfile.from_dict(profile)} if profile else {})
+
+    def to_dict(self) -> JsonObject:
+        values = super().to_dict()
+        if self.host_profile is None:
+            del values["host_profile"]
+        return values
 
 
 @dataclass

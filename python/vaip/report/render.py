@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from vaip.report.model import Layer, Report, Timing, Unclaimed
+from vaip.report.model import HostProfile, Layer, Report, Timing, Unclaimed
 
 TOP_LAYERS = 10
 TOP_REASONS = 20
@@ -95,6 +95,57 @@ def bounds_table(layers: Sequence[Layer]) -> Table:
             bound, str(layer_counts[bound]), f"{spent:,.0f}", f"{100 * share:.1f} %", Text("█" * round(30 * share))
         )
     return table
+
+
+def host_profile(profile: HostProfile) -> RenderableType:
+    total = sum(step.us for step in profile.steps)
+    return Group(_host_steps_table(profile, total), _host_code_table(profile, total))
+
+
+def _host_steps_table(profile: HostProfile, total: float, top: int = TOP_LAYERS) -> Table:
+    slowest = sorted(profile.steps, key=lambda step: -step.us)[:top]
+    title = f"On this host: slowest {len(slowest)} of {len(profile.steps)} steps, medians of {profile.runs} runs"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("step", overflow="ellipsis", no_wrap=True, max_width=40)
+    table.add_column("op")
+    table.add_column("implementation", overflow="fold")
+    table.add_column("time", justify="right")
+    table.add_column("share", justify="right")
+    table.add_column("GMAC/s", justify="right")
+    for step in slowest:
+        speed = f"{step.gmacs_per_s:,.1f}" if step.macs else ""
+        table.add_row(
+            escape(step.name), step.op, escape(step.implementation), time(step.us), _share(step.us, total), speed
+        )
+    return table
+
+
+def _host_code_table(profile: HostProfile, total: float) -> Table:
+    """By operator and whose code it is, without what differs from layer to layer."""
+    us: Counter[tuple[str, str]] = Counter()
+    macs: Counter[tuple[str, str]] = Counter()
+    steps: Counter[tuple[str, str]] = Counter()
+    for step in profile.steps:
+        code = (step.op, ", ".join(step.implementation.split(", ")[:2]))
+        us[code] += step.us  # type: ignore[assignment]
+        macs[code] += step.macs
+        steps[code] += 1
+    table = Table(title="By operator and code", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("op")
+    table.add_column("implementation", overflow="fold")
+    for name in ("steps", "time", "share", "GMAC/s"):
+        table.add_column(name, justify="right")
+    for code, spent in us.most_common():
+        op, implementation = code
+        speed = f"{macs[code] / spent * 1e-3:,.1f}" if macs[code] and spent else ""
+        table.add_row(op, escape(implementation), str(steps[code]), time(spent), _share(spent, total), speed)
+    table.add_section()
+    table.add_row("all", "", str(len(profile.steps)), time(total), "", "")
+    return table
+
+
+def _share(part: float, total: float) -> str:
+    return f"{100 * part / total:.1f} %" if total else ""
 
 
 def layers_table(layers: Sequence[Layer], top: int = TOP_LAYERS) -> Table:
