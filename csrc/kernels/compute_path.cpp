@@ -10,9 +10,10 @@
 namespace vaip::kernels {
 namespace {
 
-// A residual costs about as much as 30 of oneDNN's int8 products on AVX2 (one scalar multiply-add against 32 per
-// instruction), and the f32 path takes twice the time of the int8 path: beyond this share of the weights f32 is faster.
-constexpr double kMaxResidualShare = 1.0 / 64.0;
+// Residuals come in cells of 16 weights (residual_product.h), each of which costs about as much as 20 of oneDNN's int8
+// products on AVX2: up to this share of the weights, where one of five cells has any, the int8 path is faster than the
+// int16 one; up to the other, where two of three have, than the f32 path.
+constexpr double kMaxResidualShare = 1.0 / 80.0, kMaxResidualShareWithoutInt16 = 1.0 / 16.0;
 
 // oneDNN 3.2 runs f32 pointwise convolutions of more input channels at a third of its speed (AVX2: 14 instead of 48
 // GMAC/s at 3072 channels), so they are cut into chunks although one would be exact.
@@ -63,7 +64,7 @@ bool fit_bf16(const LinearWeights& w) {
 
 // All channels at once: where the sum is rounded in between, fewer pieces round less.
 Verdict judge_bf16(ComputePath path, const LinearWeights& w, const CpuTraits& cpu, bool forced) {
-  if (path == ComputePath::int8) return {std::nullopt, "the source is not of integers"};
+  if (path <= ComputePath::int16) return {std::nullopt, "the source is not of integers"};
   if (w.per_channel() == 0) return {std::nullopt, "there is nothing to accumulate"};
   if (path == ComputePath::f32) return {w.in_channels, ""};
   if (!cpu.bf16_dot_product && !forced) return {std::nullopt, "the CPU has no such instructions"};
@@ -81,18 +82,27 @@ Verdict judge(ComputePath path, const LinearWeights& w, const WeightBounds& boun
   if (w.per_channel() == 0) return {std::nullopt, "there is nothing to accumulate"};
   const Range centred = source.centred();
   const Range bytes = {0, 255};  // as the int8 path accumulates them; it takes the zero point's share away at the end
-  if (std::max(bounds.largest_accumulator(centred), bounds.largest_accumulator(bytes)) >
-      std::numeric_limits<std::int32_t>::max())
-    return {std::nullopt, "the accumulators exceed 32 bits"};
+  const bool in_32_bits = std::max(bounds.largest_accumulator(centred), bounds.largest_accumulator(bytes)) <=
+                          std::numeric_limits<std::int32_t>::max();
+  const bool in_pieces = path == ComputePath::int16 && bounds.fit_8_bits();  // whose sums fit whatever the whole is
+  if (!in_32_bits && !in_pieces) return {std::nullopt, "the accumulators exceed 32 bits"};
   if (path == ComputePath::f32) {
     const std::int64_t longest = w.taps == 1 ? kMaxPointwiseF32Channels : w.in_channels;
     return {chunk_channels(w, bounds, centred, longest), "the products of a few channels already exceed 2^24"};
+  }
+  if (path == ComputePath::int16) {
+    constexpr Range kInt16 = {-32768, 32767};
+    if (centred.low < kInt16.low || centred.high > kInt16.high)
+      return {std::nullopt, "the source does not fit 16 bits without its zero point"};
+    if (!cpu.int16_dot_product && !forced) return {std::nullopt, "the CPU has no such instructions"};
+    return {w.in_channels, ""};
   }
   if (ir::size_of(source.dtype) != 1 || !bounds.fit_8_bits()) return {std::nullopt, "the operands do not fit 8 bits"};
   if (centred.low > 0 || centred.high < 0) return {std::nullopt, "the zero point is not of the source's type"};
   if (!cpu.int8_dot_product && !forced) {
     const double share = static_cast<double>(count_saturating_pairs(w)) / static_cast<double>(w.integers.size());
-    if (share > kMaxResidualShare) return {std::nullopt, "too many pairs of weights would saturate"};
+    if (share > (cpu.int16_dot_product ? kMaxResidualShare : kMaxResidualShareWithoutInt16))
+      return {std::nullopt, "too many pairs of weights would saturate"};
   }
   return {chunk_channels(w, bounds, bytes, w.in_channels), "the products of a few channels already exceed 2^24"};
 }
@@ -108,6 +118,8 @@ std::string_view name(ComputePath path) {
   switch (path) {
     case ComputePath::int8:
       return "int8";
+    case ComputePath::int16:
+      return "int16";
     case ComputePath::bf16:
       return "bf16";
     case ComputePath::f32:
@@ -119,18 +131,24 @@ std::string_view name(ComputePath path) {
 }
 
 CpuTraits host_cpu() {
+  CpuTraits cpu;
+#if defined(__x86_64__)
+  cpu.int16_dot_product = __builtin_cpu_supports("avx2") != 0;
+#endif
   switch (dnnl::get_effective_cpu_isa()) {
     case dnnl::cpu_isa::isa_default:
     case dnnl::cpu_isa::sse41:
     case dnnl::cpu_isa::avx:
     case dnnl::cpu_isa::avx2:
     case dnnl::cpu_isa::avx512_core:
-      return {false, false};
+      return cpu;
     case dnnl::cpu_isa::avx2_vnni:
     case dnnl::cpu_isa::avx512_core_vnni:
-      return {true, false};
+      cpu.int8_dot_product = true;
+      return cpu;
     default:
-      return {true, true};
+      cpu.int8_dot_product = cpu.bf16_dot_product = true;
+      return cpu;
   }
 }
 
@@ -140,7 +158,7 @@ bool SourceRange::is_integer() const {
 
 PathChoice choose_path(const LinearWeights& weights, const WeightBounds& bounds, const SourceRange& source,
                        const CpuTraits& cpu, ComputePath from) {
-  for (const ComputePath path : {ComputePath::int8, ComputePath::bf16, ComputePath::f32}) {
+  for (const ComputePath path : {ComputePath::int8, ComputePath::int16, ComputePath::bf16, ComputePath::f32}) {
     if (path < from) continue;
     const Verdict verdict = judge(path, weights, bounds, source, cpu, false);
     if (verdict.channels) return in_chunks(path, weights, *verdict.channels);

@@ -14,6 +14,7 @@ namespace vaip::kernels {
 
 enum class ComputePath : std::uint8_t {  // fastest first
   int8,                                  // oneDNN, u8 x s8 -> s32
+  int16,                                 // our own tiles, s16 x s16 -> s32, or with weights of 8 bits any sum
   bf16,                                  // oneDNN, bf16 x bf16 -> f32
   f32,  // oneDNN on operands as floats: centred integers, exact while no partial sum exceeds 2^24; bfloat16
   f64,  // our own loops in double: exact while no partial sum exceeds 2^53; any type, any rank
@@ -24,6 +25,8 @@ struct CpuTraits {
   // Has an instruction that sums u8 x s8 products into 32 bits (VNNI). Without it oneDNN sums pairs of products in 16
   // bits, which saturate.
   bool int8_dot_product = false;
+  // Has an instruction that sums s16 x s16 products into 32 bits (AVX2).
+  bool int16_dot_product = false;
   // Has instructions that sum bf16 x bf16 products into floats (AVX512_BF16, AMX). oneDNN has no bf16 path without.
   bool bf16_dot_product = false;
 };

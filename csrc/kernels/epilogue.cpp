@@ -87,6 +87,15 @@ bool is_accumulator_bias(const Operand& bias, const std::vector<double>& product
   return true;
 }
 
+// Whether acc * scale + bias rounds nowhere in float32: all of it are multiples of a power of two, of at most 24 bits.
+bool is_exact_in_float(double largest_accumulator, double scale, double bias) {
+  if (!is_power_of_two(scale)) return false;
+  const double largest = largest_accumulator * scale + std::fabs(bias);
+  double unit = scale;
+  while (bias / unit != std::floor(bias / unit) && largest <= kExactInFloat * unit) unit /= 2;
+  return largest <= kExactInFloat * unit;
+}
+
 // How long parameter rows get at least, by repeating them.
 constexpr std::int64_t kMinWidth = 256;
 
@@ -162,9 +171,7 @@ void Epilogue::prepare() {
     float_scale_.push_back(static_cast<float>(scale_[i]));
     float_bias_.push_back(static_cast<float>(bias));
     largest_bias = std::max(largest_bias, std::fabs(bias));
-    // Integers of 24 bits times a power of two: nothing rounds before the end.
-    exact = exact && real_bias_[i] == 0.0 && is_power_of_two(scale_[i]) &&
-            static_cast<double>(largest_accumulator_) + std::fabs(integer_bias_[i]) <= kExactInFloat;
+    exact = exact && is_exact_in_float(static_cast<double>(largest_accumulator_), scale_[i], bias);
   }
   if (!tries_float) return;
   // Whatever is not cut off anyway is a sum of the bias and at most this.

@@ -3,7 +3,7 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <numeric>
+#include <limits>
 
 #include "base/error.h"
 #include "kernels/gemm.h"
@@ -43,13 +43,24 @@ LinearKernel::LinearKernel(const ConvProblem& problem, LinearWeights weights, co
   const WeightBounds bounds = bounds_of(weights);
   choice_ = options.path ? require_path(*options.path, weights, bounds, source, options.cpu)
                          : choose_path(weights, bounds, source, options.cpu);
-  while (choice_.path != ComputePath::f64 && !build_chunks(weights, bounds, source, options)) {
+  while (choice_.path != ComputePath::f64 && !build(weights, bounds, source, options)) {
     if (options.path) fail(ErrorKind::invalid_argument, "oneDNN has no implementation for path ", name(choice_.path));
     const auto next = static_cast<ComputePath>(static_cast<int>(choice_.path) + 1);
     choice_ = choose_path(weights, bounds, source, options.cpu, next);
   }
   if (choice_.path == ComputePath::f64) build_f64(weights);
   plan_scratch();
+}
+
+bool LinearKernel::build(LinearWeights& weights, const WeightBounds& bounds, const SourceRange& range,
+                         const KernelOptions& options) {
+  if (choice_.path != ComputePath::int16) return build_chunks(weights, bounds, range, options);
+  if (!options.path && !Int16Conv::suits(problem_, x_.dtype)) return false;
+  const std::int64_t largest = bounds.largest_accumulator(range.centred());
+  int16_ = std::make_unique<Int16Conv>(problem_, weights, x_, options.cpu,
+                                       largest > std::numeric_limits<std::int32_t>::max());
+  epilogue_.set_largest_accumulator(largest);
+  return true;
 }
 
 bool LinearKernel::build_chunks(LinearWeights& weights, const WeightBounds& bounds, const SourceRange& range,
@@ -81,30 +92,8 @@ bool LinearKernel::build_chunks(LinearWeights& weights, const WeightBounds& boun
   for (const SignedSums& sums : bounds.channels)
     shares.push_back(static_cast<double>(source_.zero_point() * sums.total()));
   epilogue_.subtract(shares);
-  order_residuals(weights, residuals);
+  residuals_ = ResidualProduct(problem_, weights, residuals, source_.zero_point(), cpu);
   return true;
-}
-
-// By tap, then by input channel, as add_residuals() reads them: a counting sort, since there may be many.
-void LinearKernel::order_residuals(const LinearWeights& weights, const std::vector<Residual>& residuals) {
-  if (residuals.empty()) return;
-  const auto key = [&](const Residual& r) {
-    return static_cast<std::size_t>(r.tap * weights.in_channels + r.in_channel);
-  };
-  std::vector<std::size_t> begin(static_cast<std::size_t>(weights.per_channel()) + 1, 0);  // of each key
-  for (const Residual& r : residuals) ++begin[key(r) + 1];
-  std::partial_sum(begin.begin(), begin.end(), begin.begin());
-  for (std::int64_t tap = 0; tap < weights.taps; ++tap) {
-    const std::size_t first = begin[static_cast<std::size_t>(tap * weights.in_channels)];
-    const std::size_t last = begin[static_cast<std::size_t>((tap + 1) * weights.in_channels)];
-    if (first != last) residual_taps_.push_back({tap, first, last});
-  }
-  residuals_.resize(residuals.size());
-  for (const Residual& r : residuals) {
-    const auto group = static_cast<std::int32_t>(r.out_channel / (weights.out_channels / weights.groups));
-    residuals_[begin[key(r)]++] = {group * static_cast<std::int32_t>(weights.in_channels) + r.in_channel, r.out_channel,
-                                   r.value};
-  }
 }
 
 void LinearKernel::build_f64(const LinearWeights& w) {
@@ -131,7 +120,9 @@ void LinearKernel::plan_scratch() {
     return offset;
   };
   const auto outputs = static_cast<std::size_t>(problem_.output_pixels() * problem_.out_channels);
-  if (choice_.path == ComputePath::f64) {
+  if (int16_) {
+    offsets_.source = reserve(int16_->scratch_bytes());
+  } else if (choice_.path == ComputePath::f64) {
     threads_ = omp_get_max_threads();
     const std::int64_t depth = problem_.in_channels / problem_.groups * ir::element_count(problem_.kernel);
     offsets_.source = reserve(static_cast<std::size_t>(threads_ * kGemmRows * depth) * sizeof(double));
@@ -143,21 +134,24 @@ void LinearKernel::plan_scratch() {
     std::size_t largest = 0;
     for (const Chunk& chunk : chunks_) largest = std::max(largest, chunk.conv.scratch_bytes());
     offsets_.onednn = reserve(largest);
+    offsets_.residuals = reserve(residuals_.scratch_bytes());
   }
   scratch_bytes_ = bytes;
 }
 
 std::size_t LinearKernel::packed_bytes() const {
-  std::size_t bytes = panels_.size() * sizeof(double) + residuals_.size() * sizeof(ResidualTerm);
+  std::size_t bytes = panels_.size() * sizeof(double) + residuals_.packed_bytes();
+  if (int16_) bytes += int16_->packed_bytes();
   for (const Chunk& chunk : chunks_) bytes += chunk.conv.packed_bytes();
   return bytes;
 }
 
 std::string LinearKernel::implementation() const {
+  if (int16_) return "int16 tiles";
   if (chunks_.empty()) return "loops in double";
   std::string text = detail::concat("oneDNN ", chunks_.front().conv.implementation(), ", ", name(choice_.path));
   if (chunks_.size() > 1) text += detail::concat(" in ", chunks_.size(), " pieces");
-  if (!residuals_.empty()) text += detail::concat(", ", residuals_.size(), " weights apart");
+  if (!residuals_.empty()) text += detail::concat(", ", residuals_.residual_count(), " weights apart");
   return text;
 }
 
@@ -173,38 +167,10 @@ std::unique_ptr<KernelState> LinearKernel::make_state() const {
   return state;
 }
 
-// Like the rest of the accumulators, of the source as u8 and padded with its zero point.
-void LinearKernel::add_residuals(const void* x, std::int32_t* acc) const {
-  const auto padding = static_cast<std::int32_t>(source_.zero_point());
-  const auto add = [&](const auto* in, std::int32_t offset) {
-    const std::int64_t cost = static_cast<std::int64_t>(residuals_.size());
-    parallel_for(problem_.output_pixels(), cost, [&](std::int64_t begin, std::int64_t end, int) {
-      for (std::int64_t pixel = begin; pixel < end; ++pixel) {
-        std::int32_t* row = acc + pixel * problem_.out_channels;
-        const WindowCursor window(problem_, pixel);
-        for (const TapResiduals& tap : residual_taps_) {
-          const std::int64_t input = window.input_pixel(tap.tap);
-          if (input < 0) {
-            for (std::size_t i = tap.begin; i < tap.end; ++i)
-              row[residuals_[i].out_channel] += residuals_[i].value * padding;
-            continue;
-          }
-          const auto* channels = in + input * problem_.in_channels;
-          for (std::size_t i = tap.begin; i < tap.end; ++i) {
-            const ResidualTerm& term = residuals_[i];
-            row[term.out_channel] += term.value * (channels[term.in_channel] + offset);
-          }
-        }
-      }
-    });
-  };
-  if (x_.dtype == DType::u8)
-    add(static_cast<const std::uint8_t*>(x), 0);
-  else
-    add(static_cast<const std::int8_t*>(x), 128);
-}
-
 void LinearKernel::execute(const ExecutionContext& context) const {
+  if (int16_)
+    return int16_->execute(context.inputs[0], epilogue_, epilogue_.inputs_of(context),
+                           context.scratch + offsets_.source, context.outputs[0]);
   if (choice_.path == ComputePath::f64) return execute_f64(context);
   const auto& state = static_cast<const OneDnnState&>(*context.state);
   const void* x = context.inputs[0];
@@ -227,7 +193,7 @@ void LinearKernel::execute(const ExecutionContext& context) const {
   }
   const bool integers = int8 || chunks_.size() > 1;
   auto* sums = chunks_.size() > 1 ? total : static_cast<std::int32_t*>(partial);
-  if (!residuals_.empty()) add_residuals(x, sums);
+  if (!residuals_.empty()) residuals_.add(x, x_.dtype, scratch + offsets_.residuals, sums);
   const EpilogueInputs added = epilogue_.inputs_of(context);
   parallel_for(outputs, 1, [&](std::int64_t begin, std::int64_t end, int) {
     if (integers)

@@ -7,9 +7,11 @@
 
 #include "kernels/conv_problem.h"
 #include "kernels/epilogue.h"
+#include "kernels/int16_conv.h"
 #include "kernels/kernel.h"
 #include "kernels/linear_source.h"
 #include "kernels/onednn_conv.h"
+#include "kernels/residual_product.h"
 
 namespace vaip::kernels {
 
@@ -29,22 +31,23 @@ class LinearKernel : public Kernel {
 
   ComputePath path() const { return choice_.path; }
   std::int64_t chunks() const { return choice_.chunks; }
-  std::size_t residual_count() const { return residuals_.size(); }
+  std::size_t residual_count() const { return residuals_.residual_count(); }
 
  private:
   struct Chunk {
     std::int64_t first, count;  // input channels of each group
     OneDnnConv conv;
   };
+  // False where what the path needs does not exist; the weights are then as before.
+  bool build(LinearWeights& weights, const WeightBounds& bounds, const SourceRange& range,
+             const KernelOptions& options);
   // Takes what would saturate out of the weights. False where oneDNN cannot do it exactly; the weights are then as
   // before.
   bool build_chunks(LinearWeights& weights, const WeightBounds& bounds, const SourceRange& range,
                     const KernelOptions& options);
-  void order_residuals(const LinearWeights& weights, const std::vector<Residual>& residuals);
   void build_f64(const LinearWeights& weights);
   void plan_scratch();
 
-  void add_residuals(const void* x, std::int32_t* acc) const;
   void execute_f64(const ExecutionContext& context) const;
 
   ConvProblem problem_;
@@ -55,15 +58,9 @@ class LinearKernel : public Kernel {
   // int8 and f32 paths
   LinearSource source_;
   std::vector<Chunk> chunks_;
-  struct TapResiduals {
-    std::int64_t tap;
-    std::size_t begin, end;  // in residuals_
-  };
-  struct ResidualTerm {
-    std::int32_t in_channel, out_channel, value;  // channels of all groups
-  };
-  std::vector<ResidualTerm> residuals_;
-  std::vector<TapResiduals> residual_taps_;
+  ResidualProduct residuals_;
+
+  std::unique_ptr<Int16Conv> int16_;  // of the int16 path
 
   // f64 path: per group, panels for [taps][in_channels] x [out_channels]
   std::vector<double> panels_;
@@ -71,7 +68,7 @@ class LinearKernel : public Kernel {
 
   // Byte offsets in the scratch memory.
   struct Offsets {
-    std::size_t source = 0, partial = 0, total = 0, onednn = 0;
+    std::size_t source = 0, partial = 0, total = 0, onednn = 0, residuals = 0;
   };
   Offsets offsets_;
   std::size_t scratch_bytes_ = 0;

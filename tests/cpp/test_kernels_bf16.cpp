@@ -338,7 +338,8 @@ TEST(choice_of_a_path) {
   weights.scale = {1.0, 1.0};
   kernels::SourceRange source;
   source.dtype = DType::bf16;
-  const kernels::CpuTraits with = {true, true}, without = {true, false};
+  kernels::CpuTraits with, without;
+  with.int8_dot_product = without.int8_dot_product = with.bf16_dot_product = true;
   CHECK(kernels::choose_path(weights, {}, source, with).path == ComputePath::bf16);
   CHECK(kernels::choose_path(weights, {}, source, without).path == ComputePath::f32);
   weights.real[1] = 1.001;  // no bfloat16

@@ -103,12 +103,14 @@ double conv_real(const ConvData& data, bool bias, const Index& at) {
   return ir::apply(attrs.activation, real);
 }
 
-void check_conv(const ConvCase& c, const std::vector<ComputePath>& paths, std::uint32_t seed, const std::string& what) {
+void check_conv(const ConvCase& c, const std::vector<ComputePath>& paths, std::uint32_t seed, const std::string& what,
+                const kernels::CpuTraits& cpu = kernels::host_cpu()) {
   Random random(seed);
   ConvData data = make_conv_data(c, random);
   for (const ComputePath path : paths) {
     kernels::KernelOptions options;
     options.path = path;
+    options.cpu = cpu;
     Tensor y = data.y;
     run_layer(layer_of(data.attrs), {&data.x, &data.w, c.bias ? &data.b : nullptr}, {&y}, options);
     expect_real(
@@ -126,8 +128,8 @@ void check_conv_freely(const ConvCase& c, std::uint32_t seed, const std::string&
   expect_real(y, [&](const Index& at) { return conv_real(data, true, at); }, what);
 }
 
-const std::vector<ComputePath> kAllPaths = {ComputePath::int8, ComputePath::f32, ComputePath::f64};
-const std::vector<ComputePath> kWidePaths = {ComputePath::f32, ComputePath::f64};
+const std::vector<ComputePath> kAllPaths = {ComputePath::int8, ComputePath::int16, ComputePath::f32, ComputePath::f64};
+const std::vector<ComputePath> kWidePaths = {ComputePath::int16, ComputePath::f32, ComputePath::f64};
 
 TEST(conv_random_attributes_on_all_paths) {
   Random random(7);
@@ -298,6 +300,47 @@ ConvCase small_conv() {
   c.pads = {0, 1, 1, 0};
   c.in_per_group = 12;
   return c;
+}
+
+// 1,800 products of 15 and 7 bits: more than 32 bits hold.
+TEST(conv_of_16_bits_whose_sums_exceed_32) {
+  for (std::uint32_t seed = 0; seed < 4; ++seed) {
+    ConvCase c;
+    c.spatial = {6, 7};
+    c.kernel = {3, 3};
+    c.strides = c.dilations = {1, 1};
+    c.pads = {1, 1, 1, 1};
+    c.in_per_group = 200;
+    c.out_per_group = seed < 2 ? 16 : 21;
+    c.groups = seed % 2 == 0 ? 1 : 2;
+    c.x_dtype = DType::s16;
+    c.w_dtype = DType::s8;
+    c.y_dtype = DType::s16;
+    c.x_zero_point = seed == 0 ? 0 : -7;
+    check_conv(c, {ComputePath::f64}, seed, "wide sums");
+    if (seed == 0) check_conv(c, {ComputePath::int16}, seed, "wide sums");
+    check_conv_freely(c, seed, "wide sums, free choice");
+  }
+}
+
+// The same results without the CPU's instructions: of the int16 path, and of the weights that the int8 path takes
+// apart.
+TEST(conv_without_dot_products) {
+  for (std::uint32_t seed = 0; seed < 12; ++seed) {
+    ConvCase c = small_conv();
+    c.spatial = {7, 9};
+    c.groups = seed % 3 == 0 ? 2 : 1;
+    c.in_per_group = seed % 2 == 0 ? 12 : 13;
+    c.out_per_group = 11;
+    c.x_zero_point = seed % 4 == 0 ? 0 : 90;
+    const std::vector<ComputePath> paths = {ComputePath::int8, ComputePath::int16};
+    check_conv(c, c.groups == 1 ? paths : std::vector<ComputePath>{ComputePath::int16}, seed, "portable", {});
+    if (kernels::host_cpu().int16_dot_product) {
+      kernels::CpuTraits cpu;
+      cpu.int16_dot_product = true;
+      check_conv(c, c.groups == 1 ? paths : std::vector<ComputePath>{ComputePath::int16}, seed, "AVX2", cpu);
+    }
+  }
 }
 
 TEST(conv_weights_of_any_type_and_zero_point) {

@@ -95,7 +95,7 @@ TEST(transposed_convolutions_with_random_attributes_on_all_paths) {
     // 8 bits of u8 less a zero point need 9.
     const bool narrow = c.w.value.dtype == DType::s8;
     check(c, "transposed convolution " + std::to_string(i));
-    for (const ComputePath path : {ComputePath::int8, ComputePath::f32, ComputePath::f64}) {
+    for (const ComputePath path : {ComputePath::int8, ComputePath::int16, ComputePath::f32, ComputePath::f64}) {
       // oneDNN without VNNI has no exact int8 kernel for some grouped shapes: the other paths must do.
       if (path == ComputePath::int8 && (c.attrs.groups > 1 || !narrow)) continue;
       kernels::KernelOptions options;

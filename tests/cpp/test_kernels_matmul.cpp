@@ -102,7 +102,7 @@ TEST(gemm_with_constant_weights) {
     if (random() % 3 != 0) make_constant(p.bias);
     p.y = describe(DType::u8, {m, n}, 0.5F, 120);
     check_product(p, random() % 4 != 0, "gemm " + std::to_string(i),
-                  {ComputePath::int8, ComputePath::f32, ComputePath::f64, std::nullopt});
+                  {ComputePath::int8, ComputePath::int16, ComputePath::f32, ComputePath::f64, std::nullopt});
   }
 }
 
@@ -134,7 +134,10 @@ TEST(matmul_of_two_activations_broadcasts_batches) {
         }
         p.y = describe(DType::s16, s[2], 0.37F, 5);
         std::vector<std::optional<ComputePath>> paths = {std::nullopt, ComputePath::f64};
-        if (dtype != DType::u16) paths.push_back(ComputePath::f32);
+        if (dtype != DType::u16) {
+          paths.push_back(ComputePath::int16);
+          paths.push_back(ComputePath::f32);
+        }
         check_product(p, false, "batched matmul", paths);
       }
     }
@@ -265,7 +268,8 @@ TEST(epilogue_equals_double_for_every_accumulator) {
 
 TEST(paths_follow_from_operands_and_cpu) {
   const kernels::SourceRange u8{DType::u8, 0}, s16{DType::s16, 0}, f32{DType::f32, 0};
-  const kernels::CpuTraits vnni{true}, plain{false};
+  kernels::CpuTraits plain, vnni, avx2;
+  vnni.int8_dot_product = avx2.int16_dot_product = true;
   CHECK(choose(weights_of(4, 64, 64), u8, plain).path == ComputePath::int8);
   CHECK(choose(weights_of(4, 64, 65), u8, plain).path == ComputePath::f32);  // every pair saturates
   CHECK(choose(weights_of(4, 64, 127), u8, vnni).path == ComputePath::int8);
@@ -273,6 +277,13 @@ TEST(paths_follow_from_operands_and_cpu) {
   CHECK(choose(weights_of(4, 2, 100), s16, vnni).path == ComputePath::f32);
   CHECK(choose(weights_of(4, 64, 1), f32, vnni).path == ComputePath::f64);
   CHECK(choose(weights_of(4, 64, 32767), s16, vnni).path == ComputePath::f64);
+  CHECK(choose(weights_of(4, 64, 64), u8, avx2).path == ComputePath::int8);
+  CHECK(choose(weights_of(4, 64, 65), u8, avx2).path == ComputePath::int16);
+  CHECK(choose(weights_of(4, 2, 100), s16, avx2).path == ComputePath::int16);
+  CHECK(choose(weights_of(4, 2000, 127), s16, avx2).path == ComputePath::int16);  // wide sums, in pieces
+  CHECK(choose(weights_of(4, 2000, 200), s16, avx2).path == ComputePath::f64);
+  CHECK(choose(weights_of(4, 64, 1), {DType::u16, 0}, avx2).path == ComputePath::f32);  // 65,535 does not fit
+  CHECK(choose(weights_of(4, 64, 1), {DType::u16, 32768}, avx2).path == ComputePath::int16);
   CHECK_THROWS(require(ComputePath::int8, weights_of(4, 2, 200), u8, vnni), "path int8 would not be exact");
   CHECK_THROWS(require(ComputePath::f32, weights_of(4, 64, 1), f32, vnni), "not integers");
 

@@ -87,6 +87,21 @@ class TestConventions:
 
 
 class TestRun:
+    def test_host_profile_says_what_each_step_takes_and_whose_code_it_is(
+        self, vaip_command: CommandLine, digits_int8: Path
+    ) -> None:
+        (cluster,) = vaip_command.json("run", digits_int8, "--runs", "3", "--host-profile")["clusters"]
+        profile = cluster["host_profile"]
+        assert profile["runs"] == 4  # and one to warm up
+        products = [step for step in profile["steps"] if step["macs"] > 0]
+        assert products
+        assert all(step["implementation"] and step["us"] >= step["least_us"] > 0 for step in products)
+        assert {step["op"] for step in profile["steps"]} >= {"Conv", "QuantizeLinear"}
+        shown = vaip_command("run", digits_int8, "--runs", "1", "--host-profile").stdout
+        assert "By operator and code" in shown
+        assert products[0]["implementation"].split(",")[0] in shown
+        assert "host_profile" not in vaip_command.json("run", digits_int8, "--runs", "1")["clusters"][0]
+
     def test_json_has_what_the_contract_names(self, vaip_command: CommandLine, digits_int8: Path) -> None:
         value = vaip_command.json("run", digits_int8, "--runs", "3", "--threads", "1")
         assert value["model"] == str(digits_int8)

@@ -1,0 +1,68 @@
+// A convolution of integers of at most 16 bits, exact in 32: pairs of products are summed by vpmaddwd. oneDNN has no
+// such kernel; its int8 ones saturate on CPUs without an int8 dot product, and its f32 ones are exact for a few
+// channels of 16 bits only. It works through blocks of output pixels: the source under them is gathered and centred,
+// multiplied with panels of packed weights, and finished while the sums are in the cache.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "kernels/compute_path.h"
+#include "kernels/conv_problem.h"
+#include "kernels/epilogue.h"
+#include "kernels/linear_weights.h"
+#include "kernels/operand.h"
+
+namespace vaip::kernels {
+
+class Int16Conv {
+ public:
+  // x: the source, of integers that fit 16 bits less their zero point. Sums may exceed 32 bits where `wide`, for which
+  // the weights have to be of 8. Without the CPU's instruction it is slow.
+  Int16Conv(const ConvProblem& problem, const LinearWeights& weights, const Operand& x, const CpuTraits& cpu,
+            bool wide);
+
+  // Whether it is made for this: depthwise convolutions and, of bytes, products of a few rows are better off elsewhere.
+  static bool suits(const ConvProblem& problem, ir::DType source);
+
+  std::size_t packed_bytes() const { return packed_bytes_; }
+  std::size_t scratch_bytes() const;  // for the team at hand
+  void execute(const void* x, const Epilogue& epilogue, const EpilogueInputs& added, std::byte* scratch,
+               void* output) const;
+
+ private:
+  struct Free {
+    void operator()(std::int16_t* memory) const;
+  };
+  static constexpr std::size_t kMaxRank = 3;
+
+  void pack(const LinearWeights& weights);
+  // Rows of the source under output pixels [first, first + count), of a group; `stride_` apart.
+  void gather(const void* x, std::int64_t group, std::int64_t first, std::int64_t count, std::int16_t* rows) const;
+  template <typename T>
+  void gather_row(const T* source, std::int64_t group, std::int64_t output_pixel, std::int16_t* row) const;
+  // sums: [count][panels * width of a panel], as are the totals of wide sums.
+  void multiply(const std::int16_t* rows, std::int64_t stride, std::int64_t group, std::int64_t count,
+                std::int32_t* sums, double* totals) const;
+  // What a thread needs: gathered rows, their sums, totals of these, and both as the output has them.
+  struct Scratch {
+    std::size_t sums = 0, totals = 0, result = 0, bytes = 0;  // offsets; rows come first
+  };
+  Scratch scratch() const;
+  template <typename Acc>
+  const Acc* arrange(const Acc* sums, std::int64_t group, std::int64_t count, Acc* result) const;
+
+  ConvProblem problem_;
+  ir::DType dtype_;
+  std::int64_t zero_point_ = 0;
+  bool dot_product_, wide_;
+  std::int64_t taps_ = 0, group_channels_ = 0, group_outputs_ = 0;  // of one group: input and output channels
+  std::int64_t depth_ = 0, stride_ = 0;  // of a gathered row: elements, an even number of them, and to the next row
+  std::int64_t panels_ = 0;              // of 16 output channels, of a group
+  std::int64_t block_rows_ = 0;
+  std::unique_ptr<std::int16_t[], Free> packed_;  // [group][panel][depth / 2][16][2]
+  std::size_t packed_bytes_ = 0;
+};
+
+}  // namespace vaip::kernels

@@ -1,0 +1,66 @@
+// The products of a convolution whose weights were taken out of the others, because a pair of these would saturate the
+// 16 bits in which oneDNN adds pairs on CPUs without an int8 dot product (weight_bounds.h). There are few, strewn over
+// all channels: they are kept as cells of 8 output channels by 2 adjacent input channels, those that have any.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "kernels/compute_path.h"
+#include "kernels/conv_problem.h"
+#include "kernels/linear_weights.h"
+#include "kernels/weight_bounds.h"
+
+namespace vaip::kernels {
+
+class ResidualProduct {
+ public:
+  ResidualProduct() = default;
+  // residuals: of `weights`. zero_point: of the source as u8, as which s8 is read 128 up; what the padding holds.
+  ResidualProduct(const ConvProblem& problem, const LinearWeights& weights, const std::vector<Residual>& residuals,
+                  std::int64_t zero_point, const CpuTraits& cpu);
+
+  bool empty() const { return residuals_ == 0; }
+  std::size_t residual_count() const { return residuals_; }
+  std::size_t packed_bytes() const;
+  std::size_t scratch_bytes() const;  // for the team at hand
+  // x: the layer's dense source, u8 or s8. acc: [output pixels][output channels].
+  void add(const void* x, ir::DType dtype, std::byte* scratch, std::int32_t* acc) const;
+
+ private:
+  static constexpr std::int64_t kLanes = 8;   // output channels of a cell
+  static constexpr std::int64_t kPixels = 8;  // that are worked on at once
+  struct alignas(32) Cell {
+    std::int16_t weights[2 * kLanes] = {};  // [output channel][input channel]
+  };
+  struct Place {
+    std::int32_t tap, in_channel;  // the first of the two, over all groups
+  };
+  static constexpr std::size_t kMaxRank = 3;  // of the int8 path
+  struct Tap {
+    std::int64_t index = 0, offset = 0;          // offset: in the source, from the window's origin
+    std::array<std::int64_t, kMaxRank> steps{};  // in pixels, along each dimension
+  };
+  using Pixels = const std::int16_t* const*;  // under each tap, of kPixels pixels
+
+  void add_block(std::size_t block, Pixels pixels, std::int64_t count, std::int32_t* acc) const;
+  void add_tap(std::int64_t index);
+  // Points to what is under each tap of the window at an output pixel, the p-th of those that are worked on.
+  void point_to(std::int64_t output_pixel, std::int64_t p, const std::int16_t* source, const std::int16_t* padding,
+                const std::int16_t** pixels) const;
+
+  ConvProblem problem_;
+  std::size_t residuals_ = 0;
+  std::int16_t zero_point_ = 0;
+  bool dot_product_ = false;  // the CPU has one of 16 bits
+  std::int64_t tap_count_ = 0;
+  std::vector<Tap> taps_;                          // that any cell is of
+  std::array<std::int64_t, kMaxRank> furthest_{};  // of their steps
+  std::vector<std::size_t> first_cell_;            // of each block of output channels, and the end
+  std::vector<Cell> cells_;
+  std::vector<Place> places_;
+};
+
+}  // namespace vaip::kernels
