@@ -4,10 +4,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <new>
 
 #include "kernels/multiversion.h"
+#include "kernels/onednn.h"
 #include "kernels/parallel.h"
+#include "kernels/weight_store.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -172,10 +173,6 @@ void multiply_panel(Tile tile, std::int64_t rows, [[maybe_unused]] bool dot_prod
 
 }  // namespace
 
-void Int16Conv::Free::operator()(std::int16_t* memory) const {
-  ::operator delete(memory, std::align_val_t{kAlignment});
-}
-
 bool Int16Conv::suits(const ConvProblem& problem, ir::DType source) {
   const bool bytes = ir::size_of(source) == 1;
   return problem.spatial_rank() >= 1 && problem.spatial_rank() <= kMaxRank &&
@@ -183,12 +180,12 @@ bool Int16Conv::suits(const ConvProblem& problem, ir::DType source) {
          problem.in_channels / problem.groups * ir::element_count(problem.kernel) >= 2 * kLanes;
 }
 
-Int16Conv::Int16Conv(const ConvProblem& problem, const LinearWeights& weights, const Operand& x, const CpuTraits& cpu,
-                     bool wide)
+Int16Conv::Int16Conv(const ConvProblem& problem, const LinearWeights& weights, const Operand& x,
+                     const KernelOptions& options, bool wide)
     : problem_(problem),
       dtype_(x.dtype),
       zero_point_(x.quant ? x.quant->zero_point[0] : 0),
-      dot_product_(cpu.int16_dot_product),
+      dot_product_(options.cpu.int16_dot_product),
       wide_(wide),
       taps_(weights.taps),
       group_channels_(weights.in_channels),
@@ -200,19 +197,31 @@ Int16Conv::Int16Conv(const ConvProblem& problem, const LinearWeights& weights, c
   const std::int64_t row_bytes = 2 * stride_ + 4 * (problem_.out_channels + panels_ * kWidth);
   block_rows_ =
       std::clamp<std::int64_t>(kBlockBytes / row_bytes / kTileRows * kTileRows, 2 * kTileRows, 16 * kTileRows);
-  pack(weights);
+  const std::int64_t elements = problem_.groups * panels_ * depth_ * kWidth;
+  const dnnl::memory::desc desc({problem_.groups, elements / problem_.groups * 2}, dnnl::memory::data_type::u8,
+                                dnnl::memory::format_tag::ab);
+  const auto make = [&] {
+    dnnl::memory memory(desc, onednn_engine());
+    pack(weights, static_cast<std::int16_t*>(memory.get_data_handle()));
+    return memory;
+  };
+  const LinearWeights::Source& source = weights.source;
+  const bool shares = options.weights && source.constant;
+  memory_ = shares ? options.weights->find_or_pack({source.constant, source.in_columns, source.zero_points,
+                                                    ComputePath::int16, 0, weights.in_channels, desc},
+                                                   make)
+                   : make();
+  packed_ = static_cast<const std::int16_t*>(memory_.get_data_handle());
+  packed_bytes_ = shares ? 0 : desc.get_size();
 }
 
-void Int16Conv::pack(const LinearWeights& weights) {
+void Int16Conv::pack(const LinearWeights& weights, std::int16_t* packed) const {
   const std::int64_t panel = depth_ * kWidth;
-  const std::int64_t elements = problem_.groups * panels_ * panel;
-  packed_bytes_ = static_cast<std::size_t>(elements) * sizeof(std::int16_t);
-  packed_.reset(static_cast<std::int16_t*>(::operator new(packed_bytes_, std::align_val_t{kAlignment})));
-  std::fill_n(packed_.get(), elements, std::int16_t{0});
+  std::fill_n(packed, problem_.groups * panels_ * panel, std::int16_t{0});
   parallel_for(weights.out_channels, weights.per_channel(), [&](std::int64_t begin, std::int64_t end, int) {
     for (std::int64_t oc = begin; oc < end; ++oc) {
       const std::int64_t group = oc / group_outputs_, column = oc % group_outputs_;
-      std::int16_t* to = packed_.get() + (group * panels_ + column / kWidth) * panel + column % kWidth * 2;
+      std::int16_t* to = packed + (group * panels_ + column / kWidth) * panel + column % kWidth * 2;
       const std::int16_t* from = weights.integers.data() + oc * weights.per_channel();
       for (std::int64_t tap = 0; tap < taps_; ++tap)
         for (std::int64_t ic = 0; ic < group_channels_; ++ic) {
@@ -307,7 +316,7 @@ void Int16Conv::multiply(const std::int16_t* rows, std::int64_t stride, std::int
   const std::int64_t block = wide_ ? kWideDepthBlock : kDepthBlock, padded = panels_ * kWidth;
   for (std::int64_t k = 0; k < depth_; k += block) {
     for (std::int64_t panel = 0; panel < panels_; ++panel) {
-      const std::int16_t* weights = packed_.get() + ((group * panels_ + panel) * depth_ + k) * kWidth;
+      const std::int16_t* weights = packed_ + ((group * panels_ + panel) * depth_ + k) * kWidth;
       const std::int64_t pairs = std::min(block, depth_ - k) / 2;
       const bool first = wide_ || k == 0;
       multiply_panel({rows + k, stride, weights, pairs, sums + panel * kWidth, padded, first}, count, dot_product_);

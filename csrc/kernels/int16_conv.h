@@ -6,11 +6,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <oneapi/dnnl/dnnl.hpp>
 
-#include "kernels/compute_path.h"
 #include "kernels/conv_problem.h"
 #include "kernels/epilogue.h"
+#include "kernels/kernel.h"
 #include "kernels/linear_weights.h"
 #include "kernels/operand.h"
 
@@ -20,24 +20,22 @@ class Int16Conv {
  public:
   // x: the source, of integers that fit 16 bits less their zero point. Sums may exceed 32 bits where `wide`, for which
   // the weights have to be of 8. Without the CPU's instruction it is slow.
-  Int16Conv(const ConvProblem& problem, const LinearWeights& weights, const Operand& x, const CpuTraits& cpu,
+  // options.weights: where packed weights are kept, or null.
+  Int16Conv(const ConvProblem& problem, const LinearWeights& weights, const Operand& x, const KernelOptions& options,
             bool wide);
 
   // Whether it is made for this: depthwise convolutions and, of bytes, products of a few rows are better off elsewhere.
   static bool suits(const ConvProblem& problem, ir::DType source);
 
-  std::size_t packed_bytes() const { return packed_bytes_; }
-  std::size_t scratch_bytes() const;  // for the team at hand
+  std::size_t packed_bytes() const { return packed_bytes_; }  // that it does not share
+  std::size_t scratch_bytes() const;                          // for the team at hand
   void execute(const void* x, const Epilogue& epilogue, const EpilogueInputs& added, std::byte* scratch,
                void* output) const;
 
  private:
-  struct Free {
-    void operator()(std::int16_t* memory) const;
-  };
   static constexpr std::size_t kMaxRank = 3;
 
-  void pack(const LinearWeights& weights);
+  void pack(const LinearWeights& weights, std::int16_t* to) const;
   // Rows of the source under output pixels [first, first + count), of a group; `stride_` apart.
   void gather(const void* x, std::int64_t group, std::int64_t first, std::int64_t count, std::int16_t* rows) const;
   template <typename T>
@@ -61,7 +59,8 @@ class Int16Conv {
   std::int64_t depth_ = 0, stride_ = 0;  // of a gathered row: elements, an even number of them, and to the next row
   std::int64_t panels_ = 0;              // of 16 output channels, of a group
   std::int64_t block_rows_ = 0;
-  std::unique_ptr<std::int16_t[], Free> packed_;  // [group][panel][depth / 2][16][2]
+  dnnl::memory memory_;                   // only the memory: oneDNN has no products of 16 bits
+  const std::int16_t* packed_ = nullptr;  // in it: [group][panel][depth / 2][16][2]
   std::size_t packed_bytes_ = 0;
 };
 

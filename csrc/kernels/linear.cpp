@@ -57,8 +57,8 @@ bool LinearKernel::build(LinearWeights& weights, const WeightBounds& bounds, con
   if (choice_.path != ComputePath::int16) return build_chunks(weights, bounds, range, options);
   if (!options.path && !Int16Conv::suits(problem_, x_.dtype)) return false;
   const std::int64_t largest = bounds.largest_accumulator(range.centred());
-  int16_ = std::make_unique<Int16Conv>(problem_, weights, x_, options.cpu,
-                                       largest > std::numeric_limits<std::int32_t>::max());
+  int16_ =
+      std::make_unique<Int16Conv>(problem_, weights, x_, options, largest > std::numeric_limits<std::int32_t>::max());
   epilogue_.set_largest_accumulator(largest);
   return true;
 }

@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <map>
-#include <tuple>
 
 #include "kernels/multiversion.h"
 #include "kernels/parallel.h"
@@ -36,17 +34,30 @@ ResidualProduct::ResidualProduct(const ConvProblem& problem, const LinearWeights
       tap_count_(weights.taps) {
   if (empty()) return;
   const std::int64_t per_group = weights.out_channels / weights.groups;
-  std::map<std::tuple<std::int64_t, std::int32_t, std::int32_t>, Cell> cells;  // by block, tap, input channel
-  for (const Residual& r : residuals) {
-    const auto channel = static_cast<std::int32_t>(r.out_channel / per_group * weights.in_channels) + r.in_channel;
-    Cell& cell = cells[{r.out_channel / kLanes, r.tap, channel / 2 * 2}];
-    cell.weights[r.out_channel % kLanes * 2 + channel % 2] = static_cast<std::int16_t>(r.value);
-  }
   first_cell_.assign(static_cast<std::size_t>((weights.out_channels + kLanes - 1) / kLanes) + 1, 0);
-  for (const auto& [key, cell] : cells) {
-    ++first_cell_[static_cast<std::size_t>(std::get<0>(key)) + 1];
-    cells_.push_back(cell);
-    places_.push_back({std::get<1>(key), std::get<2>(key)});
+  // By block of output channels, tap and input channel: they come by output channel and input channel.
+  struct Term {
+    std::int64_t block, place, in_channel;
+    const Residual* residual;
+  };
+  std::vector<Term> terms;
+  terms.reserve(residuals.size());
+  for (const Residual& r : residuals) {
+    const std::int64_t channel = r.out_channel / per_group * weights.in_channels + r.in_channel;
+    terms.push_back({r.out_channel / kLanes, r.tap * problem_.in_channels + channel / 2 * 2, channel, &r});
+  }
+  std::sort(terms.begin(), terms.end(),
+            [](const Term& a, const Term& b) { return a.block != b.block ? a.block < b.block : a.place < b.place; });
+  const Term* last = nullptr;
+  for (const Term& term : terms) {
+    if (last == nullptr || last->block != term.block || last->place != term.place) {
+      ++first_cell_[static_cast<std::size_t>(term.block) + 1];
+      cells_.emplace_back();
+      places_.push_back({term.residual->tap, static_cast<std::int32_t>(term.in_channel / 2 * 2)});
+    }
+    last = &term;
+    cells_.back().weights[term.residual->out_channel % kLanes * 2 + term.in_channel % 2] =
+        static_cast<std::int16_t>(term.residual->value);
   }
   std::vector<bool> used(static_cast<std::size_t>(weights.taps), false);
   for (const Place& place : places_) used[static_cast<std::size_t>(place.tap)] = true;
