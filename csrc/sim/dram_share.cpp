@@ -94,7 +94,7 @@ double DramShare::load(const Speeds& speeds) const {
   double most = 0;
   for (std::size_t l = 0; l < kLimits; ++l) {
     double used = 0;
-    for (std::size_t i = 0; i < asked_.size(); ++i) used += speeds[i] * asked_[i].time(l);
+    for (std::size_t i = 0; i < asked_.size(); ++i) used += speeds[i] * asked_[i].bytes * asked_[i].per_byte[l];
     most = std::max(most, used);
   }
   return most;
