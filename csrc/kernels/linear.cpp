@@ -41,12 +41,14 @@ LinearKernel::LinearKernel(const ConvProblem& problem, LinearWeights weights, co
   source.dtype = x.dtype;
   source.zero_point = x.quant ? x.quant->zero_point[0] : 0;
   const WeightBounds bounds = bounds_of(weights);
-  choice_ = options.path ? require_path(*options.path, weights, bounds, source, options.cpu)
-                         : choose_path(weights, bounds, source, options.cpu);
+  CpuTraits cpu = options.cpu;  // what it has for this problem
+  cpu.int16_dot_product = cpu.int16_dot_product && Int16Conv::suits(problem_, x.dtype);
+  choice_ = options.path ? require_path(*options.path, weights, bounds, source, cpu)
+                         : choose_path(weights, bounds, source, cpu);
   while (choice_.path != ComputePath::f64 && !build(weights, bounds, source, options)) {
     if (options.path) fail(ErrorKind::invalid_argument, "oneDNN has no implementation for path ", name(choice_.path));
     const auto next = static_cast<ComputePath>(static_cast<int>(choice_.path) + 1);
-    choice_ = choose_path(weights, bounds, source, options.cpu, next);
+    choice_ = choose_path(weights, bounds, source, cpu, next);
   }
   if (choice_.path == ComputePath::f64) build_f64(weights);
   plan_scratch();
@@ -55,7 +57,6 @@ LinearKernel::LinearKernel(const ConvProblem& problem, LinearWeights weights, co
 bool LinearKernel::build(LinearWeights& weights, const WeightBounds& bounds, const SourceRange& range,
                          const KernelOptions& options) {
   if (choice_.path != ComputePath::int16) return build_chunks(weights, bounds, range, options);
-  if (!options.path && !Int16Conv::suits(problem_, x_.dtype)) return false;
   const std::int64_t largest = bounds.largest_accumulator(range.centred());
   int16_ =
       std::make_unique<Int16Conv>(problem_, weights, x_, options, largest > std::numeric_limits<std::int32_t>::max());
