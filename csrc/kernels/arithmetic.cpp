@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "kernels/binary_bytes.h"
 #include "kernels/broadcast.h"
+#include "kernels/channel_arithmetic.h"
 #include "kernels/float_block.h"
 #include "kernels/layers.h"
 #include "kernels/loop_nest.h"
@@ -98,9 +99,7 @@ class ByteArithmeticKernel : public Kernel {
     const LoopNest nest(y.shape, strides_in_output(operands));
     for (std::size_t o = 0; o < 3; ++o)
       if (nest.inner().strides[o] != 1) return nullptr;
-    const auto op = attrs.op == Op::add   ? BinaryBytes::Op::add
-                    : attrs.op == Op::sub ? BinaryBytes::Op::sub
-                                          : BinaryBytes::Op::mul;
+    const auto op = attrs.op == Op::add ? ByteOp::add : attrs.op == Op::sub ? ByteOp::sub : ByteOp::mul;
     const BinaryBytes binary(op, operands.inputs[0].affine(), operands.inputs[1].affine(), quantizer, low, high);
     return std::make_unique<ByteArithmeticKernel>(binary, nest);
   }
@@ -189,6 +188,7 @@ bool is_left_float(const LayerOperands& operands) {
 
 std::unique_ptr<Kernel> make_arithmetic(const ir::ArithmeticAttrs& attrs, const LayerOperands& operands) {
   if (auto kernel = ByteArithmeticKernel::create(attrs, operands)) return kernel;
+  if (auto kernel = make_channel_arithmetic(attrs, operands)) return kernel;
   // Two roundings of one result are harmless; of three operands or more the first could cancel out to be the result.
   if (operands.inputs.size() <= 2 && (float_is_enough(operands) || is_left_float(operands)))
     return std::make_unique<ArithmeticKernel<float>>(attrs, operands);

@@ -8,34 +8,10 @@
 namespace vaip::kernels {
 namespace {
 
-using Op = BinaryBytes::Op;
+using Op = ByteOp;
 
 // Small blocks: one element in doubt costs a whole one.
 constexpr std::int64_t kAttemptBlock = 128;
-
-struct FloatTerms {
-  float zero_a, zero_b, factor_a, factor_b;
-  float low, high, zero_point, limit;
-};
-
-// Returns whether some result is in doubt.
-template <Op op, typename T>
-VAIP_MULTIVERSION bool attempt(const T* __restrict a, const T* __restrict b, std::int64_t count,
-                               const FloatTerms& terms, T* __restrict out) {
-  const FloatTerms p = terms;
-  std::int32_t doubtful = 0;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const float x = static_cast<float>(a[i]) - p.zero_a, y = static_cast<float>(b[i]) - p.zero_b;
-    const float real = op == Op::mul   ? x * y * p.factor_a
-                       : op == Op::add ? x * p.factor_a + y * p.factor_b
-                                       : x * p.factor_a - y * p.factor_b;
-    const float steps = clamp(real, p.low, p.high);
-    const float rounded = round_half_even(steps);
-    doubtful |= std::fabs(steps - rounded) > p.limit ? 1 : 0;
-    out[i] = static_cast<T>(static_cast<std::int32_t>(rounded + p.zero_point));
-  }
-  return doubtful != 0;
-}
 
 template <Op op, typename T, typename Round>
 VAIP_MULTIVERSION void compute(const T* __restrict a, const T* __restrict b, std::int64_t count, Affine pa, Affine pb,
@@ -79,15 +55,15 @@ BinaryBytes::BinaryBytes(Op op, const Affine& a, const Affine& b, const Quantize
 template <Op op, typename T>
 void BinaryBytes::run_as(const void* a, const void* b, std::int64_t count, void* out) const {
   const double zero_point = out_.affine.zero_point;
-  const FloatTerms terms = {static_cast<float>(a_.zero_point), static_cast<float>(b_.zero_point),
-                            static_cast<float>(factor_a_),     static_cast<float>(factor_b_),
-                            static_cast<float>(low_),          static_cast<float>(high_),
-                            static_cast<float>(zero_point),    attempt_.limit()};
+  const ByteTerms terms = {static_cast<float>(a_.zero_point), static_cast<float>(b_.zero_point),
+                           static_cast<float>(factor_a_), static_cast<float>(factor_b_)};
+  const ByteSteps steps = {static_cast<float>(low_), static_cast<float>(high_), static_cast<float>(zero_point),
+                           attempt_.limit()};
   for (std::int64_t begin = 0; begin < count; begin += kAttemptBlock) {
     const std::int64_t n = std::min(kAttemptBlock, count - begin);
     const T *x = static_cast<const T*>(a) + begin, *y = static_cast<const T*>(b) + begin;
     T* z = static_cast<T*>(out) + begin;
-    if (!attempt_.worthwhile() || attempt<op>(x, y, n, terms, z))
+    if (!attempt_.worthwhile() || combine_bytes<op>(x, y, n, terms, steps, z))
       with_rounder(out_.rounding, [&](auto round) {
         compute<op>(x, y, n, a_, b_, out_.affine.scale, low_, high_, zero_point, round, z);
       });

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "kernels/byte_steps.h"
 #include "kernels/real_block.h"
 #include "kernels/rounding.h"
 
@@ -10,21 +11,19 @@ namespace vaip::kernels {
 
 class BinaryBytes {
  public:
-  enum class Op : std::uint8_t { add, sub, mul };
-
   // out: for the operands' type, u8 or s8. low, high: limits of the result relative to its zero point (as_limits).
-  BinaryBytes(Op op, const Affine& a, const Affine& b, const Quantizer& out, double low, double high);
+  BinaryBytes(ByteOp op, const Affine& a, const Affine& b, const Quantizer& out, double low, double high);
 
   // Dense runs. The same results as through real blocks.
   void run(const void* a, const void* b, std::int64_t count, void* out) const;
 
  private:
-  template <Op op, typename T>
+  template <ByteOp op, typename T>
   void run_as(const void* a, const void* b, std::int64_t count, void* out) const;
   template <typename T>
   void run_as(const void* a, const void* b, std::int64_t count, void* out) const;
 
-  Op op_;
+  ByteOp op_;
   Affine a_, b_;
   Quantizer out_;
   double low_, high_;

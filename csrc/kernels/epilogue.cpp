@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "base/error.h"
+#include "kernels/byte_steps.h"
 #include "kernels/float_block.h"
 #include "kernels/multiversion.h"
 #include "kernels/rounding.h"
@@ -24,21 +25,6 @@ VAIP_MULTIVERSION void finish(const Acc* __restrict acc, std::int64_t count, con
     const double steps = (static_cast<double>(acc[i]) + integer_bias[i]) * scale[i] + real_bias[i];
     out[i] = static_cast<T>(static_cast<std::int32_t>(round(clamp(steps, low, high)) + zero_point));
   }
-}
-
-// In float32; returns whether some result is in doubt.
-template <typename Acc, typename T>
-VAIP_MULTIVERSION bool attempt(const Acc* __restrict acc, std::int64_t count, const float* __restrict scale,
-                               const float* __restrict bias, float low, float high, float zero_point, float limit,
-                               T* __restrict out) {
-  std::int32_t doubtful = 0;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const float steps = clamp(static_cast<float>(acc[i]) * scale[i] + bias[i], low, high);
-    const float rounded = round_half_even(steps);
-    doubtful |= std::fabs(steps - rounded) > limit ? 1 : 0;
-    out[i] = static_cast<T>(static_cast<std::int32_t>(rounded + zero_point));
-  }
-  return doubtful != 0;
 }
 
 VAIP_MULTIVERSION void finish_bf16(const float* __restrict acc, std::int64_t count, const float* __restrict scale,
@@ -87,12 +73,19 @@ bool is_accumulator_bias(const Operand& bias, const std::vector<double>& product
   return true;
 }
 
+// The largest power of two that x is a multiple of.
+double unit_of(double x) {
+  int exponent = 0;
+  const double fraction = std::frexp(x, &exponent);
+  const auto digits = static_cast<std::int64_t>(std::ldexp(std::fabs(fraction), std::numeric_limits<double>::digits));
+  return std::ldexp(static_cast<double>(digits & -digits), exponent - std::numeric_limits<double>::digits);
+}
+
 // Whether acc * scale + bias rounds nowhere in float32: all of it are multiples of a power of two, of at most 24 bits.
 bool is_exact_in_float(double largest_accumulator, double scale, double bias) {
-  if (!is_power_of_two(scale)) return false;
-  const double largest = largest_accumulator * scale + std::fabs(bias);
-  double unit = scale;
-  while (bias / unit != std::floor(bias / unit) && largest <= kExactInFloat * unit) unit /= 2;
+  const double largest = largest_accumulator * std::fabs(scale) + std::fabs(bias);
+  if (scale == 0.0 || !std::isfinite(largest)) return false;
+  const double unit = bias == 0.0 ? unit_of(scale) : std::min(unit_of(scale), unit_of(bias));
   return largest <= kExactInFloat * unit;
 }
 
@@ -256,11 +249,12 @@ void Epilogue::run_block(const Acc* acc, std::int64_t channel, std::int64_t coun
   const auto finish_as = [&](auto* out) { finish_run(0, count, out); };
   const auto attempt_as = [&](auto* out) {
     if (!attempt_.worthwhile()) return finish_as(out);
+    const ByteSteps steps = {static_cast<float>(low_), static_cast<float>(high_), static_cast<float>(zero_point),
+                             attempt_.limit()};
     for (std::int64_t i = 0; i < count; i += kAttemptBlock) {
       const std::int64_t n = std::min(kAttemptBlock, count - i);
-      if (attempt(acc + i, n, float_scale_.data() + channel + i, float_bias_.data() + channel + i,
-                  static_cast<float>(low_), static_cast<float>(high_), static_cast<float>(zero_point), attempt_.limit(),
-                  out + at + i))
+      if (scale_to_bytes(acc + i, n, float_scale_.data() + channel + i, float_bias_.data() + channel + i, steps,
+                         out + at + i))
         finish_run(i, n, out);
     }
   };
@@ -313,6 +307,8 @@ void Epilogue::run(const Acc* acc, std::int64_t begin, std::int64_t end, const E
   }
 }
 
+template void Epilogue::run(const std::uint8_t*, std::int64_t, std::int64_t, const EpilogueInputs&, void*) const;
+template void Epilogue::run(const std::int8_t*, std::int64_t, std::int64_t, const EpilogueInputs&, void*) const;
 template void Epilogue::run(const std::int32_t*, std::int64_t, std::int64_t, const EpilogueInputs&, void*) const;
 template void Epilogue::run(const float*, std::int64_t, std::int64_t, const EpilogueInputs&, void*) const;
 template void Epilogue::run(const double*, std::int64_t, std::int64_t, const EpilogueInputs&, void*) const;

@@ -1,4 +1,5 @@
-// The last step of a convolution or matrix product: exact accumulators in, results out.
+// The last step of a convolution or matrix product: exact accumulators in, results out. Arithmetic with a constant per
+// channel is the same step.
 //
 //   out = Q(activation((acc + integer_bias[c]) * scale[c] + real_bias[c] + addend))
 //
@@ -56,7 +57,7 @@ class Epilogue {
   }
 
   // Elements [begin, end) of the dense output [rows][channels] from their accumulators, of which acc[0] is the first.
-  // Acc is std::int32_t, float or double.
+  // Acc is std::int32_t, float or double; or a byte, where what is multiplied is a tensor and nothing else.
   template <typename Acc>
   void run(const Acc* acc, std::int64_t begin, std::int64_t end, const EpilogueInputs& inputs, void* output) const;
 
