@@ -1,6 +1,5 @@
 // Convolution layers.
 #include "base/error.h"
-#include "kernels/banded_conv.h"
 #include "kernels/layers.h"
 #include "kernels/linear.h"
 
@@ -35,7 +34,6 @@ std::unique_ptr<Kernel> make_conv(const ir::ConvAttrs& attrs, const LayerOperand
   }
   Epilogue epilogue(std::move(scale), std::move(bias), attrs.activation, y, std::move(addend));
   const ConvProblem problem = conv_problem(attrs, x, w, y);
-  if (auto kernel = make_banded_conv(problem, weights, x, epilogue, options)) return kernel;
   return std::make_unique<LinearKernel>(problem, std::move(weights), x, std::move(epilogue), options);
 }
 

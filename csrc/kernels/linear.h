@@ -5,13 +5,11 @@
 #include <memory>
 #include <vector>
 
+#include "kernels/chunked_conv.h"
 #include "kernels/conv_problem.h"
 #include "kernels/epilogue.h"
 #include "kernels/int16_conv.h"
 #include "kernels/kernel.h"
-#include "kernels/linear_source.h"
-#include "kernels/onednn_conv.h"
-#include "kernels/residual_product.h"
 
 namespace vaip::kernels {
 
@@ -23,30 +21,21 @@ class LinearKernel : public Kernel {
 
   // inputs: x, weights (packed at construction, not read again), bias; outputs: y.
   void execute(const ExecutionContext& context) const override;
-  std::size_t scratch_bytes() const override { return scratch_bytes_; }
+  std::size_t scratch_bytes() const override;
   std::size_t packed_bytes() const override;
   std::unique_ptr<KernelState> make_state() const override;
   std::string implementation() const override;
   std::int64_t macs() const override;
 
   ComputePath path() const { return choice_.path; }
-  std::int64_t chunks() const { return choice_.chunks; }
-  std::size_t residual_count() const { return residuals_.residual_count(); }
+  std::size_t residual_count() const { return chunked_ ? chunked_->residual_count() : 0; }
 
  private:
-  struct Chunk {
-    std::int64_t first, count;  // input channels of each group
-    OneDnnConv conv;
-  };
   // False where what the path needs does not exist; the weights are then as before.
   bool build(LinearWeights& weights, const WeightBounds& bounds, const SourceRange& range,
              const KernelOptions& options);
-  // Takes what would saturate out of the weights. False where oneDNN cannot do it exactly; the weights are then as
-  // before.
-  bool build_chunks(LinearWeights& weights, const WeightBounds& bounds, const SourceRange& range,
-                    const KernelOptions& options);
   void build_f64(const LinearWeights& weights);
-  void plan_scratch();
+  void plan_f64_scratch();
 
   void execute_f64(const ExecutionContext& context) const;
 
@@ -55,23 +44,13 @@ class LinearKernel : public Kernel {
   Epilogue epilogue_;
   PathChoice choice_;
 
-  // int8 and f32 paths
-  LinearSource source_;
-  std::vector<Chunk> chunks_;
-  ResidualProduct residuals_;
-
-  std::unique_ptr<Int16Conv> int16_;  // of the int16 path
+  std::unique_ptr<ChunkedConv> chunked_;  // of the int8, bf16 and f32 paths
+  std::unique_ptr<Int16Conv> int16_;      // of the int16 path
 
   // f64 path: per group, panels for [taps][in_channels] x [out_channels]
   std::vector<double> panels_;
   int threads_ = 1;
-
-  // Byte offsets in the scratch memory.
-  struct Offsets {
-    std::size_t source = 0, partial = 0, total = 0, onednn = 0, residuals = 0;
-  };
-  Offsets offsets_;
-  std::size_t scratch_bytes_ = 0;
+  std::size_t sums_offset_ = 0, f64_scratch_ = 0;  // bytes
 };
 
 }  // namespace vaip::kernels

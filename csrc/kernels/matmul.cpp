@@ -1,6 +1,5 @@
 // MatMul and Gemm with constant two-dimensional weights: a pointwise convolution over the rows of the other operand.
 #include "base/error.h"
-#include "kernels/banded_conv.h"
 #include "kernels/layers.h"
 #include "kernels/linear.h"
 #include "kernels/matmul_geometry.h"
@@ -63,9 +62,7 @@ std::unique_ptr<Kernel> make_matmul(const ir::MatMulAttrs& attrs, const LayerOpe
   problem.kernel = problem.strides = problem.dilations = {1};
   problem.pads_begin = problem.pads_end = {0};
   Epilogue epilogue(std::move(scale), geometry.bias, attrs.activation, operands.outputs[0], geometry.addend);
-  std::unique_ptr<Kernel> product;
-  if (!geometry.transposed_a) product = make_banded_conv(problem, weights, a, epilogue, options);
-  if (!product) product = std::make_unique<LinearKernel>(problem, std::move(weights), a, std::move(epilogue), options);
+  auto product = std::make_unique<LinearKernel>(problem, std::move(weights), a, std::move(epilogue), options);
   if (!geometry.transposed_a) return product;
   StridedMove turn(ElementMove(a, a), {geometry.rows, geometry.depth}, {0, {1, geometry.rows}},
                    {0, {geometry.depth, 1}});

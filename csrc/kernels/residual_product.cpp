@@ -15,10 +15,8 @@
 namespace vaip::kernels {
 namespace {
 
-template <typename T>
-VAIP_MULTIVERSION void widen(const T* __restrict x, std::int64_t count, std::int16_t offset,
-                             std::int16_t* __restrict out) {
-  for (std::int64_t i = 0; i < count; ++i) out[i] = static_cast<std::int16_t>(x[i] + offset);
+VAIP_MULTIVERSION void widen(const std::uint8_t* __restrict x, std::int64_t count, std::int16_t* __restrict out) {
+  for (std::int64_t i = 0; i < count; ++i) out[i] = x[i];
 }
 
 constexpr std::size_t aligned(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
@@ -26,11 +24,11 @@ constexpr std::size_t aligned(std::size_t bytes) { return (bytes + 63) / 64 * 64
 }  // namespace
 
 ResidualProduct::ResidualProduct(const ConvProblem& problem, const LinearWeights& weights,
-                                 const std::vector<Residual>& residuals, std::int64_t zero_point, const CpuTraits& cpu)
+                                 const std::vector<Residual>& residuals, const CpuTraits& cpu)
     : problem_(problem),
       residuals_(residuals.size()),
-      zero_point_(static_cast<std::int16_t>(zero_point)),
       dot_product_(cpu.int16_dot_product),
+      threads_(omp_get_max_threads()),
       tap_count_(weights.taps) {
   if (empty()) return;
   const std::int64_t per_group = weights.out_channels / weights.groups;
@@ -88,7 +86,7 @@ std::size_t ResidualProduct::scratch_bytes() const {
   if (empty()) return 0;
   const std::int64_t source = (problem_.input_pixels() + 1) * problem_.in_channels + 2;  // and a pixel of padding
   return aligned(static_cast<std::size_t>(source) * sizeof(std::int16_t)) +
-         static_cast<std::size_t>(omp_get_max_threads() * tap_count_ * kPixels) * sizeof(const std::int16_t*);
+         static_cast<std::size_t>(threads_ * tap_count_ * kPixels) * sizeof(const std::int16_t*);
 }
 
 namespace {
@@ -174,31 +172,30 @@ void ResidualProduct::point_to(std::int64_t output_pixel, std::int64_t p, const 
   }
 }
 
-void ResidualProduct::add(const void* x, ir::DType dtype, std::byte* scratch, std::int32_t* acc) const {
+void ResidualProduct::add(const std::uint8_t* x, std::byte* scratch, std::int32_t* acc) const {
   const std::int64_t elements = problem_.input_pixels() * problem_.in_channels;
   auto* const source = reinterpret_cast<std::int16_t*>(scratch);
   std::int16_t* const padding = source + elements;
-  std::fill_n(padding, problem_.in_channels + 2, zero_point_);
-  parallel_for(elements, 1, [&](std::int64_t begin, std::int64_t end, int) {
-    if (dtype == ir::DType::u8)
-      widen(static_cast<const std::uint8_t*>(x) + begin, end - begin, 0, source + begin);
-    else
-      widen(static_cast<const std::int8_t*>(x) + begin, end - begin, 128, source + begin);
-  });
+  std::fill_n(padding, problem_.in_channels + 2, std::int16_t{0});
+  parallel_for(elements, 1,
+               [&](std::int64_t begin, std::int64_t end, int) { widen(x + begin, end - begin, source + begin); });
   const std::size_t at_pointers =
       aligned(static_cast<std::size_t>(elements + problem_.in_channels + 2) * sizeof(std::int16_t));
   auto* const pointers = reinterpret_cast<const std::int16_t**>(scratch + at_pointers);
   const std::int64_t pixels = problem_.output_pixels(), groups = (pixels + kPixels - 1) / kPixels;
   const auto cost = static_cast<std::int64_t>(cells_.size()) * kPixels;
-  parallel_for(groups, cost, [&](std::int64_t begin, std::int64_t end, int thread) {
-    const std::int16_t** const at = pointers + thread * tap_count_ * kPixels;
-    for (std::int64_t group = begin; group < end; ++group) {
-      const std::int64_t first = group * kPixels, count = std::min(kPixels, pixels - first);
-      for (std::int64_t p = 0; p < kPixels; ++p) point_to(first + std::min(p, count - 1), p, source, padding, at);
-      for (std::size_t block = 0; block + 1 < first_cell_.size(); ++block)
-        add_block(block, at, count, acc + first * problem_.out_channels);
-    }
-  });
+  parallel_for(
+      groups, cost,
+      [&](std::int64_t begin, std::int64_t end, int thread) {
+        const std::int16_t** const at = pointers + thread * tap_count_ * kPixels;
+        for (std::int64_t group = begin; group < end; ++group) {
+          const std::int64_t first = group * kPixels, count = std::min(kPixels, pixels - first);
+          for (std::int64_t p = 0; p < kPixels; ++p) point_to(first + std::min(p, count - 1), p, source, padding, at);
+          for (std::size_t block = 0; block + 1 < first_cell_.size(); ++block)
+            add_block(block, at, count, acc + first * problem_.out_channels);
+        }
+      },
+      threads_);
 }
 
 }  // namespace vaip::kernels

@@ -18,16 +18,16 @@ namespace vaip::kernels {
 class ResidualProduct {
  public:
   ResidualProduct() = default;
-  // residuals: of `weights`. zero_point: of the source as u8, as which s8 is read 128 up; what the padding holds.
+  // residuals: of `weights`. problem: of the source as oneDNN is given it, whose padding holds zeros.
   ResidualProduct(const ConvProblem& problem, const LinearWeights& weights, const std::vector<Residual>& residuals,
-                  std::int64_t zero_point, const CpuTraits& cpu);
+                  const CpuTraits& cpu);
 
   bool empty() const { return residuals_ == 0; }
   std::size_t residual_count() const { return residuals_; }
   std::size_t packed_bytes() const;
-  std::size_t scratch_bytes() const;  // for the team at hand
-  // x: the layer's dense source, u8 or s8. acc: [output pixels][output channels].
-  void add(const void* x, ir::DType dtype, std::byte* scratch, std::int32_t* acc) const;
+  std::size_t scratch_bytes() const;
+  // acc: [output pixels][output channels].
+  void add(const std::uint8_t* x, std::byte* scratch, std::int32_t* acc) const;
 
  private:
   static constexpr std::int64_t kLanes = 8;   // output channels of a cell
@@ -53,8 +53,8 @@ class ResidualProduct {
 
   ConvProblem problem_;
   std::size_t residuals_ = 0;
-  std::int16_t zero_point_ = 0;
   bool dot_product_ = false;  // the CPU has one of 16 bits
+  int threads_ = 1;           // of the team for which it was made
   std::int64_t tap_count_ = 0;
   std::vector<Tap> taps_;                          // that any cell is of
   std::array<std::int64_t, kMaxRank> furthest_{};  // of their steps
