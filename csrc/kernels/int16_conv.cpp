@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "kernels/multiversion.h"
 #include "kernels/onednn.h"
@@ -24,7 +25,8 @@ constexpr std::size_t kAlignment = 64;
 constexpr std::int64_t kDepthBlock = 512;      // a panel of that depth stays in the first-level cache
 constexpr std::int64_t kWideDepthBlock = 256;  // products of s16 and s8 whose sum surely fits 32 bits
 constexpr std::int64_t kBlockBytes = 1 << 18;  // of rows and sums: half of a usual second-level cache
-constexpr std::int64_t kLeastPixels = 16;      // for fewer, weights of twice the bytes take longer to read
+constexpr std::int64_t kLongestDenseRow = 256;
+constexpr std::int64_t kLeastPixels = 16;  // for fewer, weights of twice the bytes take longer to read
 
 constexpr std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
@@ -32,6 +34,38 @@ template <typename T>
 VAIP_MULTIVERSION void centre(const T* __restrict x, std::int64_t count, std::int32_t zero_point,
                               std::int16_t* __restrict out) {
   for (std::int64_t i = 0; i < count; ++i) out[i] = static_cast<std::int16_t>(x[i] - zero_point);
+}
+
+// The same for a few elements, which begin at `from` of `elements`, by whole vectors: up to 15 more are read, where
+// there are as many, and written. False where that is not possible.
+template <typename T>
+inline bool centre_short([[maybe_unused]] const T* source, [[maybe_unused]] std::int64_t from,
+                         [[maybe_unused]] std::int64_t count, [[maybe_unused]] std::int64_t elements,
+                         [[maybe_unused]] std::int32_t zero_point, [[maybe_unused]] std::int16_t* out) {
+#if defined(__SSE2__)
+  constexpr std::int64_t kVector = 16, kLongest = 64;
+  if (count > kLongest || from + (count + kVector - 1) / kVector * kVector > elements) return false;
+  const __m128i zero = _mm_set1_epi16(static_cast<std::int16_t>(zero_point));
+  for (std::int64_t i = 0; i < count; i += kVector) {
+    const auto* at = reinterpret_cast<const __m128i*>(source + from + i);
+    __m128i low = _mm_loadu_si128(at), high = low;
+    if constexpr (sizeof(T) == 2) {
+      high = _mm_loadu_si128(at + 1);
+    } else if constexpr (std::is_signed_v<T>) {
+      high = _mm_srai_epi16(_mm_unpackhi_epi8(low, low), 8);
+      low = _mm_srai_epi16(_mm_unpacklo_epi8(low, low), 8);
+    } else {
+      high = _mm_unpackhi_epi8(low, _mm_setzero_si128());
+      low = _mm_unpacklo_epi8(low, _mm_setzero_si128());
+    }
+    auto* to = reinterpret_cast<__m128i*>(out + i);
+    _mm_storeu_si128(to, _mm_sub_epi16(low, zero));
+    _mm_storeu_si128(to + 1, _mm_sub_epi16(high, zero));
+  }
+  return true;
+#else
+  return false;
+#endif
 }
 
 VAIP_MULTIVERSION void add(const std::int32_t* __restrict sums, std::int64_t count, bool is_first,
@@ -192,8 +226,12 @@ Int16Conv::Int16Conv(const ConvProblem& problem, const LinearWeights& weights, c
       group_outputs_(weights.out_channels / weights.groups),
       depth_((weights.per_channel() + 1) / 2 * 2),
       panels_((group_outputs_ + kWidth - 1) / kWidth) {
-  // Rows that are a multiple of a page apart would share the same lines of the cache.
-  stride_ = depth_ + static_cast<std::int64_t>(kAlignment / sizeof(std::int16_t));
+  for (std::int64_t outer = 0; outer < taps_ / problem_.kernel.back(); ++outer) outer_taps_.push_back(outer_tap(outer));
+  // Rows that are a multiple of a page apart would share the same lines of the cache; and there is room behind each for
+  // what centre_short() writes too much.
+  const bool every_pixel = taps_ == 1 && problem_.groups == 1 && problem_.input == problem_.output;
+  const bool dense = every_pixel && depth_ == group_channels_ && depth_ <= kLongestDenseRow;
+  stride_ = dense ? depth_ : depth_ + static_cast<std::int64_t>(kAlignment / sizeof(std::int16_t));
   const std::int64_t row_bytes = 2 * stride_ + 4 * (problem_.out_channels + panels_ * kWidth);
   block_rows_ =
       std::clamp<std::int64_t>(kBlockBytes / row_bytes / kTileRows * kTileRows, 2 * kTileRows, 16 * kTileRows);
@@ -213,6 +251,19 @@ Int16Conv::Int16Conv(const ConvProblem& problem, const LinearWeights& weights, c
                    : make();
   packed_ = static_cast<const std::int16_t*>(memory_.get_data_handle());
   packed_bytes_ = shares ? 0 : desc.get_size();
+}
+
+Int16Conv::OuterTap Int16Conv::outer_tap(std::int64_t index) const {
+  OuterTap tap;
+  const std::size_t last = problem_.spatial_rank() - 1;
+  std::int64_t step = problem_.input[last] * problem_.in_channels;
+  for (std::size_t d = last; d-- > 0;) {
+    tap.steps[d] = index % problem_.kernel[d] * problem_.dilations[d];
+    index /= problem_.kernel[d];
+    tap.offset += tap.steps[d] * step;
+    step *= problem_.input[d];
+  }
+  return tap;
 }
 
 void Int16Conv::pack(const LinearWeights& weights, std::int16_t* packed) const {
@@ -247,67 +298,94 @@ std::size_t Int16Conv::scratch_bytes() const {
   return static_cast<std::size_t>(omp_get_max_threads()) * scratch().bytes;
 }
 
-// One row: the taps along the last dimension lie side by side where nothing is between them.
+Int16Conv::Origin Int16Conv::origin_of(std::int64_t output_pixel) const {
+  const ConvProblem& p = problem_;
+  Origin origin;
+  origin.inside = true;
+  std::int64_t step = 1;
+  for (std::size_t d = p.spatial_rank(); d-- > 0;) {
+    origin.at[d] = output_pixel % p.output[d] * p.strides[d] - p.pads_begin[d];
+    output_pixel /= p.output[d];
+    origin.element += origin.at[d] * step;
+    step *= p.input[d];
+    const std::int64_t furthest = origin.at[d] + (p.kernel[d] - 1) * p.dilations[d];
+    if (d + 1 < p.spatial_rank()) origin.inside = origin.inside && origin.at[d] >= 0 && furthest < p.input[d];
+  }
+  origin.element = (origin.element + output_pixel * step) * p.in_channels;
+  return origin;
+}
+
+// The taps along the last dimension lie side by side where nothing is between them.
 template <typename T>
-void Int16Conv::gather_row(const T* source, std::int64_t group, std::int64_t output_pixel, std::int16_t* row) const {
+void Int16Conv::gather_row(const T* source, std::int64_t group, const Origin& origin, std::int16_t* row) const {
   const ConvProblem& p = problem_;
   const std::size_t last = p.spatial_rank() - 1;
-  std::int64_t origin[kMaxRank];
-  for (std::size_t d = last + 1; d-- > 0;) {
-    origin[d] = output_pixel % p.output[d] * p.strides[d] - p.pads_begin[d];
-    output_pixel /= p.output[d];
-  }
   const auto zero_point = static_cast<std::int32_t>(zero_point_);
-  const std::int64_t width = p.kernel[last], step = p.dilations[last];
+  const std::int64_t width = p.kernel[last], step = p.dilations[last], run = width * group_channels_;
   const bool side_by_side = step == 1 && p.groups == 1;
+  const std::int64_t elements = p.input_pixels() * p.in_channels;
   // Taps [begin, end) of the last dimension lie within the source.
-  const std::int64_t begin = std::clamp<std::int64_t>((-origin[last] + step - 1) / step, 0, width);
-  const std::int64_t end = std::clamp<std::int64_t>((p.input[last] - origin[last] + step - 1) / step, begin, width);
-  for (std::int64_t outer = 0; outer < taps_ / width; ++outer, row += width * group_channels_) {
-    std::int64_t line = output_pixel, rest = outer;  // of the source, from the image's first
+  std::int64_t begin = 0, end = width;
+  if (origin.at[last] < 0) begin = std::min((-origin.at[last] + step - 1) / step, width);
+  if (const std::int64_t room = p.input[last] - origin.at[last]; (width - 1) * step >= room)
+    end = std::clamp<std::int64_t>((room + step - 1) / step, begin, width);
+  for (const OuterTap& tap : outer_taps_) {
+    std::int16_t* const to = row;
+    row += run;
     bool inside = begin < end;
-    std::int64_t taps[kMaxRank];
-    for (std::size_t d = last; d-- > 0;) {
-      taps[d] = rest % p.kernel[d];
-      rest /= p.kernel[d];
-    }
-    for (std::size_t d = 0; d < last; ++d) {
-      const std::int64_t at = origin[d] + taps[d] * p.dilations[d];
-      inside = inside && at >= 0 && at < p.input[d];
-      line = line * p.input[d] + at;
-    }
+    if (!origin.inside)
+      for (std::size_t d = 0; d < last; ++d) {
+        const std::int64_t at = origin.at[d] + tap.steps[d];
+        inside = inside && at >= 0 && at < p.input[d];
+      }
     if (!inside) {
-      std::fill_n(row, width * group_channels_, std::int16_t{0});
+      std::fill_n(to, run, std::int16_t{0});
       continue;
     }
-    std::fill_n(row, begin * group_channels_, std::int16_t{0});
-    std::fill_n(row + end * group_channels_, (width - end) * group_channels_, std::int16_t{0});
-    const T* from = source + (line * p.input[last] + origin[last]) * p.in_channels + group * group_channels_;
+    const std::int64_t from = origin.element + tap.offset + group * group_channels_;
+    if (side_by_side && end - begin == width && centre_short(source, from, run, elements, zero_point, to)) continue;
+    std::fill_n(to, begin * group_channels_, std::int16_t{0});
+    std::fill_n(to + end * group_channels_, (width - end) * group_channels_, std::int16_t{0});
     if (side_by_side) {
-      centre(from + begin * group_channels_, (end - begin) * group_channels_, zero_point,
-             row + begin * group_channels_);
+      centre(source + from + begin * group_channels_, (end - begin) * group_channels_, zero_point,
+             to + begin * group_channels_);
     } else {
-      for (std::int64_t tap = begin; tap < end; ++tap)
-        centre(from + tap * step * p.in_channels, group_channels_, zero_point, row + tap * group_channels_);
+      for (std::int64_t t = begin; t < end; ++t)
+        centre(source + from + t * step * p.in_channels, group_channels_, zero_point, to + t * group_channels_);
     }
   }
   if (taps_ * group_channels_ < depth_) *row = 0;
 }
 
+template <typename T>
+void Int16Conv::gather_rows(const T* source, std::int64_t group, std::int64_t first, std::int64_t count,
+                            std::int16_t* rows) const {
+  if (stride_ == depth_)  // pixels side by side, too
+    return centre(source + first * depth_, count * depth_, static_cast<std::int32_t>(zero_point_), rows);
+  const std::size_t last = problem_.spatial_rank() - 1;
+  const std::int64_t step = problem_.strides[last] * problem_.in_channels;
+  for (std::int64_t r = 0; r < count;) {
+    Origin origin = origin_of(first + r);
+    const std::int64_t line_end = problem_.output[last] - (first + r) % problem_.output[last];
+    for (const std::int64_t end = std::min(count, r + line_end); r < end; ++r) {
+      gather_row(source, group, origin, rows + r * stride_);
+      origin.at[last] += problem_.strides[last];
+      origin.element += step;
+    }
+  }
+}
+
 void Int16Conv::gather(const void* x, std::int64_t group, std::int64_t first, std::int64_t count,
                        std::int16_t* rows) const {
-  const auto from = [&](const auto* source) {
-    for (std::int64_t r = 0; r < count; ++r) gather_row(source, group, first + r, rows + r * stride_);
-  };
   switch (dtype_) {
     case ir::DType::u8:
-      return from(static_cast<const std::uint8_t*>(x));
+      return gather_rows(static_cast<const std::uint8_t*>(x), group, first, count, rows);
     case ir::DType::s8:
-      return from(static_cast<const std::int8_t*>(x));
+      return gather_rows(static_cast<const std::int8_t*>(x), group, first, count, rows);
     case ir::DType::u16:
-      return from(static_cast<const std::uint16_t*>(x));
+      return gather_rows(static_cast<const std::uint16_t*>(x), group, first, count, rows);
     default:
-      return from(static_cast<const std::int16_t*>(x));
+      return gather_rows(static_cast<const std::int16_t*>(x), group, first, count, rows);
   }
 }
 

@@ -4,9 +4,11 @@
 // multiplied with panels of packed weights, and finished while the sums are in the cache.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <vector>
 
 #include "kernels/conv_problem.h"
 #include "kernels/epilogue.h"
@@ -38,8 +40,18 @@ class Int16Conv {
   void pack(const LinearWeights& weights, std::int16_t* to) const;
   // Rows of the source under output pixels [first, first + count), of a group; `stride_` apart.
   void gather(const void* x, std::int64_t group, std::int64_t first, std::int64_t count, std::int16_t* rows) const;
+  // A window's first element, which may lie in the padding: its place along each dimension, and in the tensor.
+  struct Origin {
+    std::array<std::int64_t, kMaxRank> at{};
+    std::int64_t element = 0;
+    bool inside = false;  // all of the window, along all dimensions but the last
+  };
+  Origin origin_of(std::int64_t output_pixel) const;
   template <typename T>
-  void gather_row(const T* source, std::int64_t group, std::int64_t output_pixel, std::int16_t* row) const;
+  void gather_row(const T* source, std::int64_t group, const Origin& origin, std::int16_t* row) const;
+  template <typename T>
+  void gather_rows(const T* source, std::int64_t group, std::int64_t first, std::int64_t count,
+                   std::int16_t* rows) const;
   // sums: [count][panels * width of a panel], as are the totals of wide sums.
   void multiply(const std::int16_t* rows, std::int64_t stride, std::int64_t group, std::int64_t count,
                 std::int32_t* sums, double* totals) const;
@@ -59,6 +71,13 @@ class Int16Conv {
   std::int64_t depth_ = 0, stride_ = 0;  // of a gathered row: elements, an even number of them, and to the next row
   std::int64_t panels_ = 0;              // of 16 output channels, of a group
   std::int64_t block_rows_ = 0;
+  // The taps of all dimensions but the last: where they are from the window's origin, and in elements.
+  struct OuterTap {
+    std::array<std::int64_t, kMaxRank> steps{};
+    std::int64_t offset = 0;
+  };
+  OuterTap outer_tap(std::int64_t index) const;
+  std::vector<OuterTap> outer_taps_;
   dnnl::memory memory_;                   // only the memory: oneDNN has no products of 16 bits
   const std::int16_t* packed_ = nullptr;  // in it: [group][panel][depth / 2][16][2]
   std::size_t packed_bytes_ = 0;
