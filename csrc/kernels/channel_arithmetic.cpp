@@ -1,10 +1,12 @@
 #include "kernels/channel_arithmetic.h"
 
+#include <cmath>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "kernels/epilogue.h"
+#include "kernels/normalization.h"
 #include "kernels/parallel.h"
 
 namespace vaip::kernels {
@@ -52,36 +54,60 @@ class ChannelArithmeticKernel : public Kernel {
   Epilogue epilogue_;
 };
 
+// Whether what is done to x keeps the places of its elements, and x and y are bytes.
+bool are_alike(const Operand& x, const Operand& y) {
+  return is_byte(x.dtype) && is_byte(y.dtype) && x.per_tensor() && x.shape == y.shape && x.strides == y.strides;
+}
+
+// y = x * factors + offsets, of each channel.
+std::unique_ptr<Kernel> make_affine(std::size_t input, const LayerOperands& operands, const ir::Activation& activation,
+                                    const std::vector<double>& factors, const std::vector<double>& offsets) {
+  const Operand &x = operands.inputs[input], &y = operands.outputs[0];
+  const Affine affine = x.affine();
+  std::vector<double> scale;
+  scale.reserve(factors.size());
+  for (const double factor : factors) scale.push_back(affine.scale * factor);
+  Epilogue epilogue(std::move(scale), {}, activation, y);
+  epilogue.subtract(std::vector<double>(factors.size(), affine.zero_point));
+  epilogue.add_per_channel(offsets);
+  epilogue.set_largest_accumulator(kLargestByte);
+  return std::make_unique<ChannelArithmeticKernel>(input, x, y, std::move(epilogue));
+}
+
 }  // namespace
 
 std::unique_ptr<Kernel> make_channel_arithmetic(const ir::ArithmeticAttrs& attrs, const LayerOperands& operands) {
   if (operands.inputs.size() != 2) return nullptr;
   const bool first_is_constant = operands.inputs[0].constant.has_value();
   const std::size_t input = first_is_constant ? 1 : 0;
-  const Operand &x = operands.inputs[input], &constant = operands.inputs[1 - input], &y = operands.outputs[0];
+  const Operand &constant = operands.inputs[1 - input], &y = operands.outputs[0];
   const bool supported = attrs.op == Op::add || attrs.op == Op::mul || (attrs.op == Op::sub && !first_is_constant);
-  if (!supported || !constant.constant || !is_byte(x.dtype) || !is_byte(y.dtype) || !x.per_tensor()) return nullptr;
-  if (x.shape != y.shape || x.strides != y.strides) return nullptr;
+  if (!supported || !constant.constant || !are_alike(operands.inputs[input], y)) return nullptr;
   const std::optional<std::int64_t> channels = channels_of(constant, y);
   if (!channels) return nullptr;
+  std::vector<double> values = real_values(constant);
+  const auto filled = [&](double value) { return std::vector<double>(static_cast<std::size_t>(*channels), value); };
+  if (attrs.op == Op::mul) return make_affine(input, operands, attrs.activation, values, filled(0.0));
+  if (attrs.op == Op::sub)
+    for (double& value : values) value = -value;
+  return make_affine(input, operands, attrs.activation, filled(1.0), values);
+}
 
-  const Affine affine = x.affine();
-  std::vector<double> scale(static_cast<std::size_t>(*channels), affine.scale);
-  Bias bias;
-  if (attrs.op == Op::mul) {
-    const std::vector<double> factors = real_values(constant);
-    for (std::size_t c = 0; c < scale.size(); ++c) scale[c] *= factors[c];
-  } else {
-    bias.operand = constant;
-    bias.beta = attrs.op == Op::sub ? -1.0 : 1.0;
-    bias.row_dims = {1};
-    bias.row_strides = {0};
-    bias.channel_stride = *channels == 1 ? 0 : 1;
+std::unique_ptr<Kernel> make_channel_normalization(const ir::NormalizationAttrs& attrs, const LayerOperands& operands) {
+  const Operand &x = operands.inputs[0], &y = operands.outputs[0];
+  if (attrs.op != ir::NormalizationAttrs::Op::batch || !are_alike(x, y) || x.rank() < 2 || y.strides[1] != 1)
+    return nullptr;
+  std::vector<double> factors = normalization_parameter(attrs, operands, 1, 1.0).values,
+                      offsets = normalization_parameter(attrs, operands, 2, 0.0).values;
+  const std::vector<double> mean = normalization_parameter(attrs, operands, 3, 0.0).values,
+                            variance = normalization_parameter(attrs, operands, 4, 1.0).values;
+  for (const std::size_t size : {factors.size(), offsets.size(), mean.size(), variance.size()})
+    if (static_cast<std::int64_t>(size) != x.shape[1]) return nullptr;
+  for (std::size_t c = 0; c < factors.size(); ++c) {
+    factors[c] /= std::sqrt(variance[c] + attrs.epsilon);
+    offsets[c] -= mean[c] * factors[c];
   }
-  Epilogue epilogue(std::move(scale), std::move(bias), attrs.activation, y);
-  epilogue.subtract(std::vector<double>(static_cast<std::size_t>(*channels), affine.zero_point));
-  epilogue.set_largest_accumulator(kLargestByte);
-  return std::make_unique<ChannelArithmeticKernel>(input, x, y, std::move(epilogue));
+  return make_affine(0, operands, attrs.activation, factors, offsets);
 }
 
 }  // namespace vaip::kernels

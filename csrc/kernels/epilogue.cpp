@@ -73,22 +73,6 @@ bool is_accumulator_bias(const Operand& bias, const std::vector<double>& product
   return true;
 }
 
-// The largest power of two that x is a multiple of.
-double unit_of(double x) {
-  int exponent = 0;
-  const double fraction = std::frexp(x, &exponent);
-  const auto digits = static_cast<std::int64_t>(std::ldexp(std::fabs(fraction), std::numeric_limits<double>::digits));
-  return std::ldexp(static_cast<double>(digits & -digits), exponent - std::numeric_limits<double>::digits);
-}
-
-// Whether acc * scale + bias rounds nowhere in float32: all of it are multiples of a power of two, of at most 24 bits.
-bool is_exact_in_float(double largest_accumulator, double scale, double bias) {
-  const double largest = largest_accumulator * std::fabs(scale) + std::fabs(bias);
-  if (scale == 0.0 || !std::isfinite(largest)) return false;
-  const double unit = bias == 0.0 ? unit_of(scale) : std::min(unit_of(scale), unit_of(bias));
-  return largest <= kExactInFloat * unit;
-}
-
 // How long parameter rows get at least, by repeating them.
 constexpr std::int64_t kMinWidth = 256;
 
@@ -129,6 +113,12 @@ Epilogue::Epilogue(std::vector<double> product_scale, Bias bias, const Activatio
 
 void Epilogue::subtract(const std::vector<double>& shares) {
   for (std::size_t c = 0; c < shares.size(); ++c) integer_bias_[c] -= shares[c];
+  prepare();
+}
+
+void Epilogue::add_per_channel(const std::vector<double>& offsets) {
+  const double unit = only_cuts_ ? quantizer_.affine.scale : 1.0;
+  for (std::size_t c = 0; c < offsets.size(); ++c) real_bias_[c] += offsets[c] / unit;
   prepare();
 }
 

@@ -44,6 +44,8 @@ class Epilogue {
 
   // Accumulators come with these integers added, one per channel.
   void subtract(const std::vector<double>& shares);
+  // Real numbers that are added to the products, one per channel.
+  void add_per_channel(const std::vector<double>& offsets);
   // No accumulator exceeds this. Lets results be computed in float32 without doubt more often.
   void set_largest_accumulator(std::int64_t largest);
   // Accumulators that are floats are sums rounded to float32: so may be what follows, where that is enough

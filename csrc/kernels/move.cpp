@@ -43,12 +43,14 @@ ElementMove::ElementMove(const Operand& from, const Operand& to)
     fail(ErrorKind::unsupported, "no conversion from ", ir::name(from.dtype), " ('", from.name, "') to ",
          ir::name(to.dtype), " ('", to.name, "')");
   from_affine_ = from.affine();
-  if (!to.last_step.fixed_point || !from.quant) {
+  if (to.last_step.fixed_point && from.quant) {
+    from_affine_.scale = srs_factor(from_affine_.scale / to.affine().scale);
+    quantizer_ = make_quantizer(in_steps(to));
+  } else {
     quantizer_ = make_quantizer(to);
-    return;
   }
-  from_affine_.scale = srs_factor(from_affine_.scale / to.affine().scale);
-  quantizer_ = make_quantizer(in_steps(to));
+  if (ByteMap::suits(from.dtype, to.dtype))
+    bytes_ = std::make_shared<ByteMap>(from.dtype, from_affine_, ir::Activation{}, *quantizer_);
 }
 
 void ElementMove::move(const void* from, std::int64_t from_offset, std::int64_t from_stride, void* to,
@@ -65,6 +67,9 @@ void ElementMove::move(const void* from, std::int64_t from_offset, std::int64_t 
               [&](auto element) { copy_strided<decltype(element)>(in, from_stride, out, to_stride, count); });
     return;
   }
+  if (bytes_)
+    return bytes_->run(static_cast<const std::byte*>(from) + from_offset, from_stride, count,
+                       static_cast<std::byte*>(to) + to_offset, to_stride);
   double block[kBlock];
   for (std::int64_t begin = 0; begin < count; begin += kBlock) {
     const std::int64_t n = std::min(kBlock, count - begin);

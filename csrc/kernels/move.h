@@ -4,8 +4,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
+#include "kernels/byte_map.h"
 #include "kernels/loop_nest.h"
 #include "kernels/operand.h"
 #include "kernels/real_block.h"
@@ -31,7 +33,8 @@ class ElementMove {
   ir::DType from_dtype_;
   Affine from_affine_;
   std::size_t element_bytes_;
-  std::optional<Quantizer> quantizer_;  // absent: a copy
+  std::optional<Quantizer> quantizer_;    // absent: a copy
+  std::shared_ptr<const ByteMap> bytes_;  // of bytes that become others; as often as this is copied
 };
 
 // A box of `dims` elements moved between two tensors.

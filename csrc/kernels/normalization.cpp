@@ -11,6 +11,7 @@
 #include <type_traits>
 
 #include "base/error.h"
+#include "kernels/channel_arithmetic.h"
 #include "kernels/layers.h"
 #include "kernels/loop_nest.h"
 #include "kernels/multiversion.h"
@@ -355,6 +356,7 @@ NormalizationKernel::NormalizationKernel(const ir::NormalizationAttrs& attrs, co
 
 std::unique_ptr<Kernel> make_normalization(const ir::NormalizationAttrs& attrs, const LayerOperands& operands) {
   if (auto kernel = make_float_normalization(attrs, operands)) return kernel;
+  if (auto kernel = make_channel_normalization(attrs, operands)) return kernel;
   return std::make_unique<NormalizationKernel>(attrs, operands);
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/half.h"
+#include "kernels/byte_steps.h"
 #include "kernels/conv_problem.h"
 #include "kernels/layers.h"
 #include "kernels/move.h"
@@ -67,6 +68,8 @@ class PoolKernel : public Kernel {
         affine_(x.affine()),
         quantizer_(make_quantizer(y)),
         last_step_(y.last_step),
+        cuts_only_((y.dtype == DType::u8 || y.dtype == DType::s8) &&
+                   as_limits(attrs.activation, quantizer_, low_, high_)),
         full_mean_(mean_factor(affine_.scale, taps_, square_side(problem_.kernel), last_step_)) {
     if (kIntegers && taps_ > (1 << 15)) fail(ErrorKind::unsupported, "a pooling window of ", taps_, " elements");
   }
@@ -75,6 +78,7 @@ class PoolKernel : public Kernel {
     const T* x = static_cast<const T*>(context.inputs[0]);
     const std::int64_t channels = problem_.in_channels;
     parallel_for(problem_.output_pixels(), channels * taps_, [&](std::int64_t begin, std::int64_t end, int) {
+      MeanRow row;
       for (std::int64_t pixel = begin; pixel < end; ++pixel) {
         const WindowCursor window(problem_, pixel);
         for (std::int64_t first = 0; first < channels; first += kBlock) {
@@ -83,13 +87,26 @@ class PoolKernel : public Kernel {
           if (attrs_.op == Op::max)
             take_maximum(x + first, window, count, out, context.outputs[0]);
           else
-            take_average(x + first, window, count, pixel, out, context.outputs[0]);
+            take_average(x + first, window, count, pixel, out, row, context.outputs[0]);
         }
       }
     });
   }
 
  private:
+  static constexpr bool kBytes = std::is_integral_v<T> && sizeof(T) == 1;
+  // (sum - offset) * scale
+  struct Mean {
+    double scale, offset;
+    bool operator!=(const Mean& o) const { return scale != o.scale || offset != o.offset; }
+  };
+  // What the last window was divided by, once for each of its elements.
+  struct MeanRow {
+    Mean mean{0.0, 0.0};
+    FloatAttempt attempt;
+    float scale[kBlock], bias[kBlock];
+  };
+
   void take_maximum(const T* x, const WindowCursor& window, std::int64_t count, std::int64_t out, void* y) const {
     using Best = BestOf<T>;
     Best best[kBlock];
@@ -119,7 +136,7 @@ class PoolKernel : public Kernel {
   }
 
   void take_average(const T* x, const WindowCursor& window, std::int64_t count, std::int64_t pixel, std::int64_t out,
-                    void* y) const {
+                    MeanRow& row, void* y) const {
     Sum sums[kBlock];
     std::fill_n(sums, count, Sum{});
     std::int64_t valid = 0;
@@ -132,12 +149,37 @@ class PoolKernel : public Kernel {
     const std::int64_t averaged = attrs_.count_include_pad ? taps_within_padding(pixel) : valid;
     const MeanFactor mean = averaged == taps_ ? full_mean_ : mean_factor(affine_.scale, averaged, 0, last_step_);
     const double offset = static_cast<double>(valid) * affine_.zero_point;
+    if constexpr (kBytes)
+      if (finish_average(sums, count, {mean.scale / mean.divisor, offset}, out, row, y)) return;
     double real[kBlock];
     // scale * sum is exact and the quotient rounded once: a tie stays a tie.
     for (std::int64_t i = 0; i < count; ++i)
       real[i] = (static_cast<double>(sums[i]) - offset) * mean.scale / mean.divisor;
     apply(attrs_.activation, real, count);
     store_real(quantizer_, real, y, out, 1, count);
+  }
+
+  // In float32, where no result is in doubt.
+  bool finish_average(const std::int32_t* sums, std::int64_t count, const Mean& mean, std::int64_t out, MeanRow& row,
+                      void* y) const {
+    if (!cuts_only_) return false;
+    if (row.mean != mean) {
+      const double scale = mean.scale / quantizer_.affine.scale, bias = -mean.offset * scale;
+      const double largest = 255.0 * static_cast<double>(taps_);
+      row.mean = mean;
+      row.attempt = is_exact_in_float(largest, scale, bias)
+                        ? FloatAttempt::exact()
+                        : FloatAttempt::within(quantizer_.highest - quantizer_.lowest + 1.0 + 2.0 * std::fabs(bias));
+      row.attempt = row.attempt.for_rounding(quantizer_.rounding);
+      std::fill_n(row.scale, kBlock, static_cast<float>(scale));
+      std::fill_n(row.bias, kBlock, static_cast<float>(bias));
+    }
+    if (!row.attempt.worthwhile()) return false;
+    const ByteSteps steps = {static_cast<float>(low_), static_cast<float>(high_),
+                             static_cast<float>(quantizer_.affine.zero_point), row.attempt.limit()};
+    if (quantizer_.dtype == DType::u8)
+      return !scale_to_bytes(sums, count, row.scale, row.bias, steps, static_cast<std::uint8_t*>(y) + out);
+    return !scale_to_bytes(sums, count, row.scale, row.bias, steps, static_cast<std::int8_t*>(y) + out);
   }
 
   // With count_include_pad, padding counts, but not what ceil_mode adds beyond it.
@@ -160,7 +202,9 @@ class PoolKernel : public Kernel {
   Affine affine_;
   Quantizer quantizer_;
   LastStep last_step_;
-  MeanFactor full_mean_;  // of the windows that lie inside the image
+  double low_ = 0.0, high_ = 0.0;  // see as_limits()
+  bool cuts_only_;                 // and the result is a byte
+  MeanFactor full_mean_;           // of the windows that lie inside the image
 };
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <cstdint>
 #include <limits>
 #include <utility>
 
@@ -21,6 +23,14 @@ constexpr std::array<std::pair<Rounding, std::string_view>, 8> kNames = {{
     {Rounding::conv_odd, "conv_odd"},
 }};
 
+// The largest power of two that x is a multiple of.
+double unit_of(double x) {
+  int exponent = 0;
+  const double fraction = std::frexp(x, &exponent);
+  const auto digits = static_cast<std::int64_t>(std::ldexp(std::fabs(fraction), std::numeric_limits<double>::digits));
+  return std::ldexp(static_cast<double>(digits & -digits), exponent - std::numeric_limits<double>::digits);
+}
+
 }  // namespace
 
 std::string_view name(Rounding rounding) {
@@ -32,6 +42,13 @@ Rounding rounding_from_name(std::string_view name) {
       std::find_if(kNames.begin(), kNames.end(), [&](const auto& entry) { return entry.second == name; });
   if (found == kNames.end()) fail(ErrorKind::invalid_argument, "unknown rounding mode '", name, "'");
   return found->first;
+}
+
+bool is_exact_in_float(double largest_accumulator, double scale, double bias) {
+  const double largest = largest_accumulator * std::fabs(scale) + std::fabs(bias);
+  if (scale == 0.0 || !std::isfinite(largest)) return false;
+  const double unit = bias == 0.0 ? unit_of(scale) : std::min(unit_of(scale), unit_of(bias));
+  return largest <= 0x1p24 * unit;
 }
 
 Rounder::Rounder(Rounding rounding) {

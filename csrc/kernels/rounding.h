@@ -83,6 +83,10 @@ inline bool is_power_of_two(double x) {
   return std::frexp(x, &exponent) == 0.5;
 }
 
+// Whether acc * scale + bias rounds nowhere in float32, for accumulators of no more than the largest: all of it are
+// multiples of a power of two, of at most 24 bits.
+bool is_exact_in_float(double largest_accumulator, double scale, double bias);
+
 // Results of 8 bits are first computed in float32, at twice the speed of double. That is right wherever the result is
 // further from a tie than float32 can be wrong; a block that holds any that is not is computed again in double.
 class FloatAttempt {

@@ -1,0 +1,66 @@
+#include "kernels/byte_map.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace vaip::kernels {
+
+ByteMap::ByteMap(ir::DType from, const Affine& affine, const ir::Activation& function, const Quantizer& to)
+    : from_signed_(from == ir::DType::s8), to_signed_(to.dtype == ir::DType::s8) {
+  std::array<std::uint8_t, 256> patterns;
+  std::iota(patterns.begin(), patterns.end(), std::uint8_t{0});
+  double values[256];
+  load_real(from, patterns.data(), 0, 1, 256, affine, values);
+  apply(function, values, 256);
+  store_real(to, values, table_.data(), 0, 1, 256);
+  find_arithmetic(affine, function, to);
+}
+
+// A scaling with limits, if it yields the table in float32, too.
+void ByteMap::find_arithmetic(const Affine& affine, const ir::Activation& function, const Quantizer& to) {
+  double low = 0.0, high = 0.0;
+  if (to.dtype != ir::DType::u8 && to.dtype != ir::DType::s8) return;
+  if (!as_limits(function, to, low, high)) return;
+  const double scale = affine.scale / to.affine.scale;
+  scale_.fill(static_cast<float>(scale));
+  bias_.fill(static_cast<float>(-affine.zero_point * scale));
+  constexpr float kNoDoubt = 1.0F;
+  steps_ = {static_cast<float>(low), static_cast<float>(high), static_cast<float>(to.affine.zero_point), kNoDoubt};
+  std::array<std::uint8_t, 256> patterns, results;
+  std::iota(patterns.begin(), patterns.end(), std::uint8_t{0});
+  scale_row(patterns.data(), 256, results.data());
+  is_arithmetic_ = results == table_;
+}
+
+void ByteMap::scale_row(const std::uint8_t* in, std::int64_t count, std::uint8_t* out) const {
+  const auto* signed_in = reinterpret_cast<const std::int8_t*>(in);
+  auto* signed_out = reinterpret_cast<std::int8_t*>(out);
+  const float *scale = scale_.data(), *bias = bias_.data();
+  if (from_signed_ && to_signed_)
+    scale_to_bytes(signed_in, count, scale, bias, steps_, signed_out);
+  else if (from_signed_)
+    scale_to_bytes(signed_in, count, scale, bias, steps_, out);
+  else if (to_signed_)
+    scale_to_bytes(in, count, scale, bias, steps_, signed_out);
+  else
+    scale_to_bytes(in, count, scale, bias, steps_, out);
+}
+
+void ByteMap::run(const void* in, std::int64_t count, void* out) const {
+  const auto* from = static_cast<const std::uint8_t*>(in);
+  auto* to = static_cast<std::uint8_t*>(out);
+  if (is_arithmetic_)
+    for (std::int64_t i = 0; i < count; i += kRow) scale_row(from + i, std::min(kRow, count - i), to + i);
+  else
+    for (std::int64_t i = 0; i < count; ++i) to[i] = table_[from[i]];
+}
+
+void ByteMap::run(const void* in, std::int64_t in_stride, std::int64_t count, void* out,
+                  std::int64_t out_stride) const {
+  if (in_stride == 1 && out_stride == 1) return run(in, count, out);
+  const auto* from = static_cast<const std::uint8_t*>(in);
+  auto* to = static_cast<std::uint8_t*>(out);
+  for (std::int64_t i = 0; i < count; ++i) to[i * out_stride] = table_[from[i * in_stride]];
+}
+
+}  // namespace vaip::kernels
