@@ -43,6 +43,34 @@ bool is_per_channel(const TensorData& tensor, std::int64_t channels, std::size_t
   return count == channels && rank > from_end && tensor.shape[rank - 1 - from_end] == channels;
 }
 
+// The constant weight of the integer product whose sum is this float, if nothing else reads the sum.
+const TensorData* weight_behind(const GraphIndex& index, const std::string& real) {
+  const auto cast = index.producer(real);
+  if (!cast || index.node(*cast).op_type != "Cast" || !has_input(index.node(*cast), 0)) return nullptr;
+  const std::string& sum = index.node(*cast).inputs[0];
+  const auto product = index.producer(sum);
+  if (!product || !index.sole_consumer(sum) || !has_input(index.node(*product), 1)) return nullptr;
+  const Node& node = index.node(*product);
+  const TensorData* weight = index.constant(node.inputs[1]);
+  const bool is_matrix = node.op_type == "MatMulInteger" && weight && weight->shape.size() == 2;
+  const bool is_kernel = node.op_type == "ConvInteger" && weight && weight->shape.size() > 2;
+  return is_matrix || is_kernel ? weight : nullptr;
+}
+
+// Whether the product of both scales multiplies sums of integer products and nothing else. onnxruntime merges equal
+// ones, so there may be several: their layers share the node.
+bool scales_integer_products(const GraphIndex& index, const std::string& factor, const TensorData& scale_b) {
+  const std::vector<std::size_t>& readers = index.consumers(factor);
+  return !index.escapes(factor) && std::all_of(readers.begin(), readers.end(), [&](std::size_t reader) {
+    const Node& node = index.node(reader);
+    if (node.op_type != "Mul" || node.inputs.size() != 2) return false;
+    const TensorData* weight = weight_behind(index, other_input(node, factor));
+    if (!weight) return false;
+    const std::size_t axis = weight->shape.size() == 2 ? 1 : 0;
+    return is_per_channel(scale_b, weight->shape[axis], axis == 1 ? 0 : weight->shape.size() - 2);
+  });
+}
+
 std::optional<Scaling> find_scaling(const GraphIndex& index, const std::string& sum, std::int64_t channels,
                                     std::size_t from_end) {
   const auto cast = index.sole_consumer(sum);
@@ -59,12 +87,12 @@ std::optional<Scaling> find_scaling(const GraphIndex& index, const std::string& 
   const Node& both = index.node(*scales);
   const std::size_t constant = index.constant(both.inputs[1]) ? 1 : 0;
   const TensorData* scale_b = index.constant(both.inputs[constant]);
-  if (!scale_b || !is_per_channel(*scale_b, channels, from_end) || index.constant(both.inputs[1 - constant])) {
+  if (!scale_b || !is_per_channel(*scale_b, channels, from_end) || index.constant(both.inputs[1 - constant]) ||
+      !scales_integer_products(index, factor, *scale_b)) {
     return std::nullopt;
   }
   Scaling scaling;
-  scaling.nodes = {*cast, *product};
-  if (index.sole_consumer(factor)) scaling.nodes.push_back(*scales);
+  scaling.nodes = {*cast, *product, *scales};
   scaling.scale_a = both.inputs[1 - constant];
   scaling.scale_b = float_elements(*scale_b, both.inputs[constant]);
   scaling.output = index.node(*product).outputs[0];
@@ -75,14 +103,15 @@ std::optional<Scaling> find_scaling(const GraphIndex& index, const std::string& 
   const TensorData* stored = index.constant(bias);
   if (stored && is_per_channel(*stored, channels, from_end)) {
     scaling.bias = bias;
-  } else if (const auto reshape = index.producer(bias);
-             reshape && index.node(*reshape).op_type == "Reshape" && has_input(index.node(*reshape), 0)) {
+  } else if (const auto reshape = index.producer(bias); reshape && index.node(*reshape).op_type == "Reshape" &&
+                                                        has_input(index.node(*reshape), 0) &&
+                                                        index.sole_consumer(bias)) {
     // quantize_dynamic gives the bias of a convolution the rank of its output by a node.
     const std::string& vector = index.node(*reshape).inputs[0];
     const TensorData* flat = index.constant(vector);
     if (!flat || flat->dtype != ir::DType::f32 || flat->shape != ir::Shape{channels}) return scaling;
     scaling.bias = vector;
-    if (index.sole_consumer(bias)) scaling.nodes.push_back(*reshape);
+    scaling.nodes.push_back(*reshape);
   } else {
     return scaling;
   }

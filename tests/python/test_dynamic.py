@@ -134,6 +134,41 @@ def test_dynamic_conv(data: st.DataObject) -> None:
     Tally().add(expected, session.run(None, {"x": x})[0], "y", equal=False)
 
 
+@pytest.mark.parametrize("read_by", ["products", "output", "another node"])
+def test_products_of_equal_scales_share_their_product(read_by: str) -> None:
+    """onnxruntime merges equal scales of weights, then the nodes that multiply them with that of the activations."""
+    rng = np.random.default_rng(3)
+    x = floats(rng, (6, 20))
+    weights = {name: rng.integers(-128, 128, (20, 9)).astype(np.int8) for name in ("w0", "w1")}
+    zero, scale = np.zeros((), np.int8), np.array(0.0173, np.float32)
+    nodes = [
+        helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "scale", "zero"], "quantize"),
+        helper.make_node("Mul", ["scale", "ws"], ["scales"], "scales"),
+    ]
+    for i, name in enumerate(weights):
+        nodes += [
+            helper.make_node("MatMulInteger", ["q", name, "zero", "wz"], [f"sum{i}"], f"product{i}"),
+            helper.make_node("Cast", [f"sum{i}"], [f"real{i}"], f"cast{i}", to=FLOAT),
+            helper.make_node("Mul", [f"real{i}", "scales"], [f"y{i}"], f"scaled{i}"),
+        ]
+    outputs = {"y0": FLOAT, "y1": FLOAT}
+    if read_by == "output":
+        outputs["scales"] = FLOAT
+    if read_by == "another node":
+        nodes.append(helper.make_node("Neg", ["scales"], ["negative"], "negative"))
+        outputs["negative"] = FLOAT
+    model = model_of(nodes, {"x": (FLOAT, list(x.shape))}, outputs, weights | {"wz": zero, "ws": scale})
+    session = vaip_session(model, optimize=False, fallback=True)
+    claimed = claimed_nodes(session)
+    assert claimed.count("Mul") == (3 if read_by == "products" else 0)
+    assert claimed.count("MatMulInteger") == 2
+    got = session.run(None, {"x": x})
+    q, scale_a, zero_a = oracle.dynamic_quantize(x)
+    for i, weight in enumerate(weights.values()):
+        total = oracle.matmul_integer(q, weight, int(zero_a), zero)
+        Tally().add(oracle.scaled(total, scale_a, scale, None), got[i], f"y{i}", equal=False)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8])
 @pytest.mark.parametrize("with_zero_points", [False, True])
 def test_matmul_integer_alone_gives_int32(dtype: type, with_zero_points: bool) -> None:
