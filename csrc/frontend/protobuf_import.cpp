@@ -1,7 +1,11 @@
 #include "frontend/protobuf_import.h"
 
 #include <cstring>
+#include <functional>
 #include <optional>
+#include <queue>
+#include <string_view>
+#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
@@ -323,15 +327,14 @@ class ModelImport {
     for (std::string& name : inputs) {
       if (graph.constants.count(name) == 0) graph.inputs.push_back(std::move(name));
     }
-    for (Node& node : nodes) {
+    for (Node& node : in_order(std::move(nodes), graph)) {
       std::optional<TensorData> constant = value_of(node, graph);
       if (!constant) {
         graph.nodes.push_back(std::move(node));
-      } else if (!graph.constants.emplace(node.outputs[0], std::move(*constant)).second) {
-        reject(label(node), ": value `", node.outputs[0], "` is defined twice");
+      } else {
+        graph.constants.emplace(node.outputs[0], std::move(*constant));
       }
     }
-    check_order(graph);
   }
 
   // What a node without computed inputs stands for: a Constant, or the Identity of one. nullopt for all others.
@@ -349,24 +352,51 @@ class ModelImport {
     return constant;
   }
 
-  void check_order(const OnnxGraph& graph) const {
-    std::unordered_set<std::string> known(graph.inputs.begin(), graph.inputs.end());
-    for (const auto& [name, constant] : graph.constants) known.insert(name);
-    const auto require = [&](const Node& node, const std::string& value) {
-      if (value.empty() || known.count(value) != 0) return;
-      reject(label(node), ": input `", value, "` is produced by no earlier node; nodes must be in topological order");
-    };
-    for (const Node& node : graph.nodes) {
-      for (const std::string& input : node.inputs) require(node, input);
-      for (const std::string& input : node.implicit_inputs) require(node, input);
-      for (const std::string& output : node.outputs) {
-        if (!output.empty() && !known.insert(output).second)
-          reject(label(node), ": value `", output, "` is defined twice");
-      }
+  // The nodes such that each reads what earlier ones compute, as the specification wants them and Quark does not always
+  // write them; else in the order in which they are listed.
+  std::vector<Node> in_order(std::vector<Node> nodes, const OnnxGraph& graph) const {
+    constexpr std::size_t kGiven = static_cast<std::size_t>(-1);
+    std::unordered_map<std::string_view, std::size_t> maker;  // of each value
+    for (const std::string& input : graph.inputs) maker.emplace(input, kGiven);
+    for (const auto& [name, constant] : graph.constants) maker.emplace(name, kGiven);
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      for (const std::string& output : nodes[i].outputs)
+        if (!output.empty() && !maker.emplace(output, i).second)
+          reject(label(nodes[i]), ": value `", output, "` is defined twice");
     }
-    for (const std::string& output : graph.outputs) {
-      if (known.count(output) == 0) reject("output `", output, "` is produced by no node");
+    std::vector<std::vector<std::size_t>> readers(nodes.size());
+    std::vector<std::size_t> waits_for(nodes.size(), 0);
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      const auto require = [&](const std::string& value) {
+        if (value.empty()) return;
+        const auto found = maker.find(value);
+        if (found == maker.end()) reject(label(nodes[i]), ": input `", value, "` is produced by no node");
+        if (found->second == kGiven) return;
+        readers[found->second].push_back(i);
+        ++waits_for[i];
+      };
+      for (const std::string& input : nodes[i].inputs) require(input);
+      for (const std::string& input : nodes[i].implicit_inputs) require(input);
     }
+    for (const std::string& output : graph.outputs)
+      if (maker.count(output) == 0) reject("output `", output, "` is produced by no node");
+    std::priority_queue<std::size_t, std::vector<std::size_t>, std::greater<>> ready;  // the one listed first
+    for (std::size_t i = 0; i < nodes.size(); ++i)
+      if (waits_for[i] == 0) ready.push(i);
+    std::vector<std::size_t> order;
+    order.reserve(nodes.size());
+    while (!ready.empty()) {
+      order.push_back(ready.top());
+      ready.pop();
+      for (const std::size_t reader : readers[order.back()])
+        if (--waits_for[reader] == 0) ready.push(reader);
+    }
+    for (std::size_t i = 0; order.size() < nodes.size() && i < nodes.size(); ++i)
+      if (waits_for[i] != 0) reject(label(nodes[i]), ": reads what is computed from its own result");
+    std::vector<Node> sorted;
+    sorted.reserve(nodes.size());
+    for (const std::size_t i : order) sorted.push_back(std::move(nodes[i]));
+    return sorted;
   }
 
   const std::string& source_;

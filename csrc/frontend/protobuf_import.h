@@ -11,9 +11,9 @@ namespace vaip::frontend {
 
 // Constant nodes become constants. Nodes carry the version of the opset that the model imports for their domain, which
 // is at least the operator's since_version. `source_name` stands for the bytes in errors; tensors with external data
-// are read from `external_data_dir` ("": there is none). Throws Error(invalid_model) for what is no ONNX model or is
-// not in topological order, Error(unsupported) for sparse initializers, Error(io) for external data that cannot be
-// read.
+// are read from `external_data_dir` ("": there is none). Nodes are put in topological order. Throws
+// Error(invalid_model) for what is no ONNX model or has no such order, Error(unsupported) for sparse initializers,
+// Error(io) for external data that cannot be read.
 OnnxGraph import_model(Span<const std::byte> model_bytes, const std::string& source_name,
                        const std::string& external_data_dir);
 
