@@ -52,7 +52,11 @@ memory::dims matrix_strides(const ir::Shape& batch, std::int64_t rows, std::int6
 class BatchMatMulF32 : public Kernel {
  public:
   BatchMatMulF32(const MatMulGeometry& g, const Operand& a, const Operand& b, std::int64_t piece, Epilogue epilogue)
-      : a_(a), b_(b), outputs_(g.batch_count() * g.rows * g.columns), epilogue_(std::move(epilogue)) {
+      : a_(a),
+        b_(b),
+        outputs_(g.batch_count() * g.rows * g.columns),
+        macs_(outputs_ * g.depth),
+        epilogue_(std::move(epilogue)) {
     const memory::dims strides_a = matrix_strides(g.batch_a, g.rows, g.depth, g.transposed_a);
     const memory::dims strides_b = matrix_strides(g.batch_b, g.depth, g.columns, g.transposed_b);
     const auto dims = [](const ir::Shape& batch, std::int64_t rows, std::int64_t columns) {
@@ -117,6 +121,11 @@ class BatchMatMulF32 : public Kernel {
     });
   }
   std::size_t scratch_bytes() const override { return scratch_bytes_; }
+  std::string implementation() const override {
+    return pieces_.size() > 1 ? detail::concat("oneDNN matmul, f32 in ", pieces_.size(), " pieces")
+                              : "oneDNN matmul, f32";
+  }
+  std::int64_t macs() const override { return macs_; }
   std::unique_ptr<KernelState> make_state() const override {
     auto state = std::make_unique<State>();
     for (const Piece& piece : pieces_) state->runs.push_back(piece.product.make_run());
@@ -141,7 +150,7 @@ class BatchMatMulF32 : public Kernel {
   }
 
   Operand a_, b_;
-  std::int64_t outputs_;
+  std::int64_t outputs_, macs_;
   Epilogue epilogue_;
   std::vector<Piece> pieces_;
   std::size_t at_a_ = 0, at_b_ = 0, at_partial_ = 0, at_total_ = 0, at_onednn_ = 0, scratch_bytes_ = 0;
@@ -203,6 +212,12 @@ class BatchMatMulLoops : public Kernel {
           }
         },
         threads_);
+  }
+  std::string implementation() const override {
+    return std::is_same_v<Real, double> ? "loops in double" : "loops in float";
+  }
+  std::int64_t macs() const override {
+    return geometry_.batch_count() * geometry_.rows * geometry_.columns * geometry_.depth;
   }
   std::size_t scratch_bytes() const override { return scratch_bytes_; }
   std::size_t packed_bytes() const override { return (fixed_a_.size() + fixed_b_.size()) * sizeof(double); }

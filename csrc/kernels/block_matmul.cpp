@@ -65,6 +65,8 @@ class BlockMatMul : public Kernel {
     return static_cast<std::size_t>(threads_) * static_cast<std::size_t>(depth_) * sizeof(double);
   }
   std::size_t packed_bytes() const override { return weights_.bytes(); }
+  std::string implementation() const override { return "loops in double"; }
+  std::int64_t macs() const override { return rows_ * columns_ * depth_; }
 
  private:
   static std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }

@@ -132,6 +132,10 @@ class IntegerProduct : public Kernel {
            (scale_.size() + bias_.size()) * sizeof(double);
   }
   std::unique_ptr<KernelState> make_state() const override { return product_->make_state(); }
+  std::string implementation() const override {
+    return (quantizes_ ? "quantized first, " : "") + product_->implementation();
+  }
+  std::int64_t macs() const override { return product_->macs(); }
 
  private:
   Operand a_;
