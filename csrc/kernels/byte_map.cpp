@@ -3,7 +3,33 @@
 #include <algorithm>
 #include <numeric>
 
+#include "kernels/loop_nest.h"
+
 namespace vaip::kernels {
+namespace {
+
+class ByteFunction : public Kernel {
+ public:
+  ByteFunction(std::size_t input, const Operand& x, const Operand& y, const ByteMap& map)
+      : input_(input), nest_(x.shape, {y.strides, x.strides}), map_(map) {}
+
+  void execute(const ExecutionContext& context) const override {
+    nest_.for_each_run(kRun, [&](const LoopNest::Offsets& at, std::int64_t count) {
+      map_.run(static_cast<const std::byte*>(context.inputs[input_]) + at[1], nest_.inner().strides[1], count,
+               static_cast<std::byte*>(context.outputs[0]) + at[0], nest_.inner().strides[0]);
+    });
+  }
+  std::string implementation() const override { return map_.is_arithmetic() ? "loops" : "table"; }
+  std::size_t packed_bytes() const override { return sizeof(map_); }
+
+ private:
+  static constexpr std::int64_t kRun = 8192;
+  std::size_t input_;
+  LoopNest nest_;
+  ByteMap map_;
+};
+
+}  // namespace
 
 ByteMap::ByteMap(ir::DType from, const Affine& affine, const ir::Activation& function, const Quantizer& to)
     : from_signed_(from == ir::DType::s8), to_signed_(to.dtype == ir::DType::s8) {
@@ -61,6 +87,12 @@ void ByteMap::run(const void* in, std::int64_t in_stride, std::int64_t count, vo
   const auto* from = static_cast<const std::uint8_t*>(in);
   auto* to = static_cast<std::uint8_t*>(out);
   for (std::int64_t i = 0; i < count; ++i) to[i * out_stride] = table_[from[i * in_stride]];
+}
+
+std::unique_ptr<Kernel> make_byte_function(std::size_t input, const LayerOperands& operands, const Affine& affine,
+                                           const ir::Activation& function) {
+  const Operand &x = operands.inputs[input], &y = operands.outputs[0];
+  return std::make_unique<ByteFunction>(input, x, y, ByteMap(x.dtype, affine, function, make_quantizer(y)));
 }
 
 }  // namespace vaip::kernels

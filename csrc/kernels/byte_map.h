@@ -4,9 +4,11 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 
 #include "ir/activation.h"
 #include "kernels/byte_steps.h"
+#include "kernels/kernel.h"
 #include "kernels/real_block.h"
 
 namespace vaip::kernels {
@@ -17,6 +19,7 @@ class ByteMap {
   // from: u8, s8 or boolean, of which `affine` makes real numbers; to: what these are written as.
   ByteMap(ir::DType from, const Affine& affine, const ir::Activation& function, const Quantizer& to);
 
+  bool is_arithmetic() const { return is_arithmetic_; }
   void run(const void* in, std::int64_t count, void* out) const;  // dense
   void run(const void* in, std::int64_t in_stride, std::int64_t count, void* out, std::int64_t out_stride) const;
 
@@ -32,5 +35,9 @@ class ByteMap {
   std::array<float, kRow> scale_, bias_;  // one number each
   ByteSteps steps_{};
 };
+
+// The layer's output: of that input, whose numbers are what `affine` makes of it, and of no other.
+std::unique_ptr<Kernel> make_byte_function(std::size_t input, const LayerOperands& operands, const Affine& affine,
+                                           const ir::Activation& function);
 
 }  // namespace vaip::kernels

@@ -1,10 +1,12 @@
 #include "kernels/channel_arithmetic.h"
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "kernels/byte_map.h"
 #include "kernels/epilogue.h"
 #include "kernels/normalization.h"
 #include "kernels/parallel.h"
@@ -59,16 +61,13 @@ bool are_alike(const Operand& x, const Operand& y) {
   return is_byte(x.dtype) && is_byte(y.dtype) && x.per_tensor() && x.shape == y.shape && x.strides == y.strides;
 }
 
-// y = x * factors + offsets, of each channel.
+// y = (x - its zero point) * scale + offsets, of each channel.
 std::unique_ptr<Kernel> make_affine(std::size_t input, const LayerOperands& operands, const ir::Activation& activation,
-                                    const std::vector<double>& factors, const std::vector<double>& offsets) {
+                                    std::vector<double> scale, const std::vector<double>& offsets) {
   const Operand &x = operands.inputs[input], &y = operands.outputs[0];
-  const Affine affine = x.affine();
-  std::vector<double> scale;
-  scale.reserve(factors.size());
-  for (const double factor : factors) scale.push_back(affine.scale * factor);
+  const std::size_t channels = scale.size();
   Epilogue epilogue(std::move(scale), {}, activation, y);
-  epilogue.subtract(std::vector<double>(factors.size(), affine.zero_point));
+  epilogue.subtract(std::vector<double>(channels, x.affine().zero_point));
   epilogue.add_per_channel(offsets);
   epilogue.set_largest_accumulator(kLargestByte);
   return std::make_unique<ChannelArithmeticKernel>(input, x, y, std::move(epilogue));
@@ -81,16 +80,34 @@ std::unique_ptr<Kernel> make_channel_arithmetic(const ir::ArithmeticAttrs& attrs
   const bool first_is_constant = operands.inputs[0].constant.has_value();
   const std::size_t input = first_is_constant ? 1 : 0;
   const Operand &constant = operands.inputs[1 - input], &y = operands.outputs[0];
-  const bool supported = attrs.op == Op::add || attrs.op == Op::mul || (attrs.op == Op::sub && !first_is_constant);
+  const bool commutes = attrs.op == Op::add || attrs.op == Op::mul;
+  const bool supported = commutes || ((attrs.op == Op::sub || attrs.op == Op::div) && !first_is_constant);
   if (!supported || !constant.constant || !are_alike(operands.inputs[input], y)) return nullptr;
   const std::optional<std::int64_t> channels = channels_of(constant, y);
   if (!channels) return nullptr;
+  const double unit = operands.inputs[input].affine().scale;
+  const auto scaled_by_one = [&](double scale) {
+    return make_byte_function(input, operands, {scale, operands.inputs[input].affine().zero_point}, attrs.activation);
+  };
   std::vector<double> values = real_values(constant);
   const auto filled = [&](double value) { return std::vector<double>(static_cast<std::size_t>(*channels), value); };
-  if (attrs.op == Op::mul) return make_affine(input, operands, attrs.activation, values, filled(0.0));
-  if (attrs.op == Op::sub)
-    for (double& value : values) value = -value;
-  return make_affine(input, operands, attrs.activation, filled(1.0), values);
+  switch (attrs.op) {
+    case Op::mul:
+      for (double& value : values) value *= unit;
+      if (*channels == 1) return scaled_by_one(values[0]);
+      return make_affine(input, operands, attrs.activation, std::move(values), filled(0.0));
+    case Op::div:  // not times the reciprocal, which may miss a tie that the quotient meets
+      if (std::find(values.begin(), values.end(), 0.0) != values.end()) return nullptr;
+      for (double& value : values) value = unit / value;
+      if (*channels == 1) return scaled_by_one(values[0]);
+      return make_affine(input, operands, attrs.activation, std::move(values), filled(0.0));
+    case Op::sub:
+      for (double& value : values) value = -value;
+      break;
+    default:
+      break;
+  }
+  return make_affine(input, operands, attrs.activation, filled(unit), values);
 }
 
 std::unique_ptr<Kernel> make_channel_normalization(const ir::NormalizationAttrs& attrs, const LayerOperands& operands) {
@@ -106,8 +123,9 @@ std::unique_ptr<Kernel> make_channel_normalization(const ir::NormalizationAttrs&
   for (std::size_t c = 0; c < factors.size(); ++c) {
     factors[c] /= std::sqrt(variance[c] + attrs.epsilon);
     offsets[c] -= mean[c] * factors[c];
+    factors[c] *= x.affine().scale;
   }
-  return make_affine(0, operands, attrs.activation, factors, offsets);
+  return make_affine(0, operands, attrs.activation, std::move(factors), offsets);
 }
 
 }  // namespace vaip::kernels

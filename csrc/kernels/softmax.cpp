@@ -104,6 +104,7 @@ std::unique_ptr<Kernel> make_softmax(const ir::SoftmaxAttrs& attrs, const LayerO
                             LoopNest(dims[1], {y_strides[1], x_strides[1]})};
   if (float_is_enough(operands)) return make_float_softmax(attrs, rows, x);
   if (attrs.nan_is_zero) fail(ErrorKind::internal, "numbers for what is none are given in bfloat16 only");
+  if (auto kernel = make_byte_softmax(attrs, rows, x, y)) return kernel;
   return std::make_unique<SoftmaxKernel>(attrs.log, rows.rows, rows.row, x, y);
 }
 

@@ -15,4 +15,8 @@ struct SoftmaxRows {
 // For outputs of bfloat16, where float_is_enough().
 std::unique_ptr<Kernel> make_float_softmax(const ir::SoftmaxAttrs& attrs, const SoftmaxRows& rows, const Operand& x);
 
+// For bytes in dense rows; null for others.
+std::unique_ptr<Kernel> make_byte_softmax(const ir::SoftmaxAttrs& attrs, const SoftmaxRows& rows, const Operand& x,
+                                          const Operand& y);
+
 }  // namespace vaip::kernels

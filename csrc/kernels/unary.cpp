@@ -43,25 +43,6 @@ class UnaryBlocks : public Kernel {
   LoopNest nest_;
 };
 
-class UnaryBytes : public Kernel {
- public:
-  UnaryBytes(const ir::Activation& function, const Operand& x, const Operand& y)
-      : nest_(x.shape, {y.strides, x.strides}), map_(x.dtype, x.affine(), function, make_quantizer(y)) {}
-
-  void execute(const ExecutionContext& context) const override {
-    nest_.for_each_run(kRun, [&](const LoopNest::Offsets& at, std::int64_t count) {
-      map_.run(static_cast<const std::byte*>(context.inputs[0]) + at[1], nest_.inner().strides[1], count,
-               static_cast<std::byte*>(context.outputs[0]) + at[0], nest_.inner().strides[0]);
-    });
-  }
-  std::size_t packed_bytes() const override { return sizeof(map_); }
-
- private:
-  static constexpr std::int64_t kRun = 8192;
-  LoopNest nest_;
-  ByteMap map_;
-};
-
 // In and Out are unsigned integers of the elements' sizes: the table is indexed by and holds bit patterns.
 template <typename In, typename Out>
 class UnaryTable : public Kernel {
@@ -142,7 +123,7 @@ std::unique_ptr<Kernel> make_unary(const ir::Activation& function, const LayerOp
   const bool from_real = x.dtype == DType::bf16 || x.dtype == DType::f32;
   if (from_real && y.dtype == DType::bf16 && is_simple(function))
     return std::make_unique<UnaryBlocks<float>>(function, x, y);
-  if (ByteMap::suits(x.dtype, y.dtype)) return std::make_unique<UnaryBytes>(function, x, y);
+  if (ByteMap::suits(x.dtype, y.dtype)) return make_byte_function(0, operands, x.affine(), function);
   switch (ir::size_of(x.dtype)) {
     case 1:
       return make_table<std::uint8_t>(function, x, y);
