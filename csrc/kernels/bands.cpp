@@ -19,7 +19,8 @@ std::int64_t divided(std::int64_t count, std::int64_t by) { return (count + by -
 
 }  // namespace
 
-Bands::Bands(const ConvProblem& problem, std::int64_t source_bytes, std::int64_t weight_bytes, int threads)
+Bands::Bands(const ConvProblem& problem, std::int64_t source_bytes, std::int64_t weight_bytes, int threads,
+             bool as_many_for_each)
     : Bands(problem) {
   if (problem.spatial_rank() == 0 || problem.output_pixels() == 0) return;
   const std::int64_t rows = whole_.output[0];
@@ -29,7 +30,7 @@ Bands::Bands(const ConvProblem& problem, std::int64_t source_bytes, std::int64_t
       std::max<std::int64_t>(std::max(kBandBytes, 2 * weight_bytes) / std::max<std::int64_t>(row_bytes, 1), 1);
   std::int64_t count = divided(rows, longest);
   if (count < 2) return;
-  if (whole_.batch == 1) count = std::min(divided(count, threads) * threads, rows);  // the same for every thread
+  if (whole_.batch == 1 && as_many_for_each) count = std::min(divided(count, threads) * threads, rows);
   if (whole_.batch * count < threads) return;
   band_.batch = 1;
   band_.output[0] = divided(rows, count);

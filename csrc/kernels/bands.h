@@ -15,7 +15,9 @@ class Bands {
   explicit Bands(const ConvProblem& problem) : whole_(problem), band_(problem) {}  // not cut
   // source_bytes: of a prepared element. weight_bytes: all that a band reads. Not cut, too, where the weights are so
   // large that reading them for every band costs more than it saves, or where there would be fewer bands than threads.
-  Bands(const ConvProblem& problem, std::int64_t source_bytes, std::int64_t weight_bytes, int threads);
+  // as_many_for_each: of one image, as many bands for every thread; not for sums that depend on where it is cut.
+  Bands(const ConvProblem& problem, std::int64_t source_bytes, std::int64_t weight_bytes, int threads,
+        bool as_many_for_each);
 
   const ConvProblem& whole() const { return whole_; }
   const ConvProblem& band() const { return band_; }

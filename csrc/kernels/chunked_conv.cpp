@@ -44,7 +44,8 @@ bool are_finite(const LinearWeights& weights) {
 Bands bands_of(const ConvProblem& problem, ComputePath path, const LinearWeights& weights) {
   if (!are_finite(weights)) return Bands(problem);
   const std::int64_t element = prepared_element_bytes(path);
-  return Bands(problem, element, weights.out_channels * weights.per_channel() * element, omp_get_max_threads());
+  return Bands(problem, element, weights.out_channels * weights.per_channel() * element, omp_get_max_threads(),
+               weights.are_integers());
 }
 
 void put_back(const std::vector<Residual>& residuals, LinearWeights& weights) {

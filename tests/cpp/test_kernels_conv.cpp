@@ -1,4 +1,6 @@
 // Convolutions on every path, against 64-bit integer loops.
+#include <omp.h>
+
 #include <string>
 
 #include "kernel_harness.h"
@@ -209,6 +211,41 @@ TEST(depthwise_int8_does_not_saturate) {
 }
 
 // The trap: sums of two products in 16 bits.
+// Sums that exceed the cache are computed in bands of rows.
+TEST(conv_in_bands) {
+  struct Geometry {
+    Shape spatial, kernel, strides, dilations, pads;
+  };
+  const Geometry geometries[] = {
+      {{67, 41}, {3, 3}, {1, 1}, {1, 1}, {1, 2, 0, 1}},
+      {{131, 80}, {3, 2}, {2, 2}, {1, 1}, {2, 0, 1, 1}},
+      {{90, 43}, {1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}},
+      {{141, 87}, {1, 1}, {2, 2}, {1, 1}, {0, 0, 0, 0}},
+      {{70, 44}, {3, 3}, {1, 1}, {3, 2}, {3, 2, 3, 2}},
+      {{3000}, {5}, {1}, {1}, {3, 1}},
+      {{40, 9, 11}, {3, 3, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 0, 1, 1, 0}},
+  };
+  std::uint32_t seed = 900;
+  for (const Geometry& g : geometries) {
+    const int threads = seed % 2 == 0 ? 1 : 3;
+    ConvCase c;
+    c.spatial = g.spatial;
+    c.kernel = g.kernel;
+    c.strides = g.strides;
+    c.dilations = g.dilations;
+    c.pads = g.pads;
+    c.batch = threads == 3 ? 2 : 1;
+    c.in_per_group = 3;
+    c.out_per_group = 40;
+    c.x_dtype = seed % 4 < 2 ? DType::u8 : DType::s8;
+    c.x_zero_point = seed % 3 == 0 ? 0 : 7;
+    c.per_channel = true;
+    omp_set_num_threads(threads);
+    check_conv(c, {ComputePath::int8, ComputePath::f32}, seed++, "bands");
+  }
+  omp_set_num_threads(1);
+}
+
 TEST(conv_with_saturating_pairs_is_exact) {
   for (const std::int64_t k : {1, 3}) {
     for (const int pattern : {0, 1, 2}) {
