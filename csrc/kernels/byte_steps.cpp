@@ -59,6 +59,9 @@ VAIP_MULTIVERSION bool combine_any(const T* __restrict a, const T* __restrict b,
 
 constexpr std::int64_t kLanes = 8, kVector = 4 * kLanes;
 
+// No number is further than half a step from the nearest integer.
+bool may_doubt(const ByteSteps& steps) { return steps.doubt_limit < 0.5F; }
+
 bool has_avx2() {
   static const bool has = __builtin_cpu_supports("avx2") != 0;
   return has;
@@ -78,7 +81,8 @@ VAIP_AVX2_INLINE __m256 load(const std::int8_t* x) {
   return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(x))));
 }
 
-// ByteSteps in all lanes, and the lanes that are in doubt so far.
+// ByteSteps in all lanes, and the lanes that are in doubt so far, where any may be.
+template <bool kMayDoubt>
 struct VectorSteps {
   __m256 low, high, doubt_limit, magnitude, doubtful;
   __m256i zero_point;
@@ -94,8 +98,10 @@ struct VectorSteps {
   VAIP_AVX2_INLINE __m256i round(__m256 real) {
     const __m256 number = _mm256_min_ps(_mm256_max_ps(real, low), high);  // NaN becomes low
     const __m256i rounded = _mm256_cvtps_epi32(number);
-    const __m256 distance = _mm256_and_ps(_mm256_sub_ps(number, _mm256_cvtepi32_ps(rounded)), magnitude);
-    doubtful = _mm256_or_ps(doubtful, _mm256_cmp_ps(distance, doubt_limit, _CMP_GT_OQ));
+    if constexpr (kMayDoubt) {
+      const __m256 distance = _mm256_and_ps(_mm256_sub_ps(number, _mm256_cvtepi32_ps(rounded)), magnitude);
+      doubtful = _mm256_or_ps(doubtful, _mm256_cmp_ps(distance, doubt_limit, _CMP_GT_OQ));
+    }
     return _mm256_add_epi32(rounded, zero_point);
   }
   VAIP_AVX2_INLINE bool any_doubtful() const { return _mm256_testz_ps(doubtful, doubtful) == 0; }
@@ -115,10 +121,10 @@ VAIP_AVX2_INLINE __m256 scaled_lanes(const Acc* acc, const float* scale, const f
   return _mm256_add_ps(_mm256_mul_ps(load(acc), _mm256_loadu_ps(scale)), _mm256_loadu_ps(bias));
 }
 
-template <typename Acc, typename T>
+template <bool kMayDoubt, typename Acc, typename T>
 VAIP_AVX2 bool scale_vectors(const Acc* acc, std::int64_t count, const float* scale, const float* bias,
                              const ByteSteps& given, T* out) {
-  VectorSteps steps(given);
+  VectorSteps<kMayDoubt> steps(given);
   for (std::int64_t i = 0; i < count; i += kVector) {
     __m256i lanes[4];
     for (int v = 0; v < 4; ++v) {
@@ -130,10 +136,10 @@ VAIP_AVX2 bool scale_vectors(const Acc* acc, std::int64_t count, const float* sc
   return steps.any_doubtful();
 }
 
-template <ByteOp op, typename T>
+template <ByteOp op, bool kMayDoubt, typename T>
 VAIP_AVX2 bool combine_vectors(const T* a, const T* b, std::int64_t count, const ByteTerms& terms,
                                const ByteSteps& given, T* out) {
-  VectorSteps steps(given);
+  VectorSteps<kMayDoubt> steps(given);
   const __m256 zero_a = _mm256_set1_ps(terms.zero_a), zero_b = _mm256_set1_ps(terms.zero_b);
   const __m256 factor_a = _mm256_set1_ps(terms.factor_a), factor_b = _mm256_set1_ps(terms.factor_b);
   for (std::int64_t i = 0; i < count; i += kVector) {
@@ -163,7 +169,8 @@ bool scale_to_bytes(const Acc* acc, std::int64_t count, const float* scale, cons
   bool doubtful = false;
 #if defined(VAIP_HAS_AVX2_BYTES)
   if (const std::int64_t whole = count / kVector * kVector; whole > 0 && has_avx2()) {
-    doubtful = scale_vectors(acc, whole, scale, bias, steps, out);
+    doubtful = may_doubt(steps) ? scale_vectors<true>(acc, whole, scale, bias, steps, out)
+                                : scale_vectors<false>(acc, whole, scale, bias, steps, out);
     acc += whole, scale += whole, bias += whole, out += whole, count -= whole;
   }
 #endif
@@ -175,7 +182,8 @@ bool combine_bytes(const T* a, const T* b, std::int64_t count, const ByteTerms& 
   bool doubtful = false;
 #if defined(VAIP_HAS_AVX2_BYTES)
   if (const std::int64_t whole = count / kVector * kVector; whole > 0 && has_avx2()) {
-    doubtful = combine_vectors<op>(a, b, whole, terms, steps, out);
+    doubtful = may_doubt(steps) ? combine_vectors<op, true>(a, b, whole, terms, steps, out)
+                                : combine_vectors<op, false>(a, b, whole, terms, steps, out);
     a += whole, b += whole, out += whole, count -= whole;
   }
 #endif
