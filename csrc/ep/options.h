@@ -19,6 +19,7 @@ struct ProviderOptions {
   std::map<std::string, std::string> entries;  // keys of ours, without onnxruntime's prefix "ep.vitisaiep."
   ContextOptions context;
   std::string session_tag;              // VAIP_SESSION_TAG; "" without one
+  int intra_op_threads = 0;             // the session's intra-op setting, as far as its entries tell it; 0: they do not
   bool cpu_fallback_disabled = false;   // onnxruntime refuses the model when its CPU provider has to run a node
   bool functions_inlined_late = false;  // only after the providers were asked for the nodes that they take
 };

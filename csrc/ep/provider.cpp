@@ -152,6 +152,7 @@ void Provider::configure(const OrtSessionOptions& session_options) {
   const ProviderOptions options = read_options(session_options);
   if (!options.session_tag.empty()) SessionRegistry::instance().tag(record_->id(), options.session_tag);
   config_ = partition::resolve_config(options.entries);
+  if (config_.num_threads == 0) config_.num_threads = options.intra_op_threads;
   for (const std::string& warning : config_.warnings) logger_.warning("VitisAIEP: " + warning);
   judges_before_onnxruntime_ =
       options.cpu_fallback_disabled && !options.functions_inlined_late && config_.fallback != partition::Fallback::warn;

@@ -76,6 +76,7 @@ void bind_session_reports(py::module_& module) {
   module.def("find_session", &find_session, py::arg("library"), py::arg("tag"), release_gil,
              "Id of the live session created with the session configuration entry SESSION_TAG set to `tag`, or 0.");
   module.attr("SESSION_TAG") = VAIP_SESSION_TAG;
+  module.attr("INTRA_OP_NUM_THREADS") = VAIP_INTRA_OP_NUM_THREADS;
   module.def("session_report", &session_report, py::arg("library"), py::arg("session"), release_gil,
              "The session's report as JSON; empty when no such session is alive.");
   module.def("trace_json", &report::to_trace_json, py::arg("report_json"), release_gil,

@@ -4,16 +4,16 @@
     session = onnxruntime.InferenceSession("model.onnx", providers=["VitisAIEP", "CPUExecutionProvider"])
 
 Importing registers the execution provider VitisAIEP with onnxruntime, and lets sessions that name it load models with
-Quark's operators. Results are exact; the time that the model would take on the device is in vaip.reports().
+Quark's operators and use the threads that their options say. Results are exact; the time that the model would take on the device is in vaip.reports().
 """
 
 from importlib.metadata import version as _version
 
 from vaip._core import Error
 from vaip.description import Device, device, devices
-from vaip.operators import wrap_inference_session
 from vaip.registration import get_ep_name, get_ep_names, get_library_path, register, unregister
 from vaip.report import Layer, Report, Timing
+from vaip.session_constructor import wrap_inference_session
 from vaip.simulation import (
     Convolution,
     estimate_attention,

@@ -11,6 +11,7 @@ class Error(ValueError):
     """A configuration, option, device, model or input that VAIP cannot work with; the message says which and why."""
 
 SESSION_TAG: str
+INTRA_OP_NUM_THREADS: str
 
 def session_ids(library: str) -> list[int]: ...
 def find_session(library: str, tag: str) -> int: ...

@@ -19,6 +19,7 @@ from vaip.operators import add_quark_operators, uses_quark_operators
 from vaip.overrides import flatten, to_json
 from vaip.registration import EP_NAME, get_library_path, import_onnxruntime, register
 from vaip.report import Report
+from vaip.session_constructor import ALLOW_SPINNING
 
 if TYPE_CHECKING:
     import onnx
@@ -45,7 +46,8 @@ class NpuSession:
             provider_options = _provider_options(device_name, config, options, threads)
             _core.resolve_options(provider_options)  # onnxruntime would only log what is wrong and run on the CPU
             providers = [(EP_NAME, provider_options), "CPUExecutionProvider"]
-            self.onnxruntime = _inference_session(model, providers, threads, {_core.SESSION_TAG: tag})
+            config_entries = {_core.SESSION_TAG: tag, ALLOW_SPINNING: "0"}
+            self.onnxruntime = _inference_session(model, providers, threads, config_entries)
             self.onnxruntime.disable_fallback()
         self._id = _core.find_session(get_library_path(), tag)
         if not self._id:

@@ -8,6 +8,7 @@
 #include "ep/options.h"
 #include "ort/api.h"
 #include "ort/status.h"
+#include "vaip/ep_api.h"
 
 struct OrtStatus {
   OrtErrorCode code;
@@ -138,6 +139,22 @@ TEST(options_are_the_entries_with_our_prefix) {
           .context;
   CHECK(context.make && context.embed);
   CHECK_EQ(context.model_path, "/m/model_ctx.onnx");
+}
+
+TEST(intra_op_threads_are_known_where_entries_tell) {
+  const auto threads = [](const std::map<std::string, std::string>& entries) {
+    return vaip::ep::select_options(entries).intra_op_threads;
+  };
+  CHECK_EQ(threads({}), 0);
+  CHECK_EQ(threads({{VAIP_INTRA_OP_NUM_THREADS, "3"}}), 3);
+  CHECK_EQ(threads({{"session.intra_op_thread_affinities", ""}}), 0);
+  CHECK_EQ(threads({{"session.intra_op_thread_affinities", "1"}}), 2);
+  CHECK_EQ(threads({{"session.intra_op_thread_affinities", "1,2;3-4;5"}}), 4);
+  CHECK_EQ(threads({{"session.intra_op_thread_affinities", "1;2"}, {VAIP_INTRA_OP_NUM_THREADS, "1"}}), 1);
+  for (const char* wrong : {"", "two", "2x", "-1", "99999999999"}) {
+    const std::map<std::string, std::string> entries = {{VAIP_INTRA_OP_NUM_THREADS, wrong}};
+    CHECK_THROWS(threads(entries), VAIP_INTRA_OP_NUM_THREADS);
+  }
 }
 
 VAIP_TEST_MAIN()

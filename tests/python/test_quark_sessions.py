@@ -103,7 +103,7 @@ def test_a_missing_model_is_onnxruntimes_error(tmp_path: Path) -> None:
 
 def test_reloading_the_package_wraps_once() -> None:
     constructor = ort.InferenceSession.__init__
-    vaip.operators.wrap_inference_session()
+    vaip.session_constructor.wrap_inference_session()
     assert ort.InferenceSession.__init__ is constructor
 
 
