@@ -30,6 +30,7 @@ from onnx import ModelProto, numpy_helper
 sys.path.insert(0, str(Path(__file__).parent / "models"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "python"))
 
+from cached import float_model, quantized_model
 from collection import NETWORKS, PARITY_NETWORKS, PARITY_QUANTIZER
 from layerwise import (
     Boundary,
@@ -45,12 +46,11 @@ from layerwise import (
 )
 from oracle import evaluate
 from qoperator import to_qdq
-from quantizers import QUANTIZERS, custom_operators_library, name_nodes
+from quantizers import QUANTIZERS, custom_operators_library
 
 JsonObject = dict[str, Any]
 Arrays = dict[str, NDArray[Any]]
 
-CALIBRATION_INPUTS = 2
 TEST_SEED = 77
 # Layers on which the oracle decides who is right, those with the most differing elements: it is slow.
 REFEREED_LAYERS = 8
@@ -99,29 +99,13 @@ def measure(
 def quantized(network: str, quantizer: str, directory: Path) -> tuple[Path, Arrays]:
     """The model's file, made on first use, and an input that it was not calibrated with."""
     source = NETWORKS.get(network) or PARITY_NETWORKS[network]
-    float_path, path = directory / f"{network}.fp32.onnx", directory / f"{network}.{quantizer}.onnx"
-    if not float_path.exists():
-        _save(source.build(), float_path)
-    float_model = onnx.load(float_path)
-    inputs = source.inputs(float_model, TEST_SEED)
-    if not path.exists():
-        unfinished = path.with_suffix(".unfinished.onnx")
-        calibration = [source.inputs(float_model, seed) for seed in range(CALIBRATION_INPUTS)]
-        try:
-            QUANTIZERS[quantizer].run(float_path, unfinished, calibration)
-            _save(name_nodes(onnx.load(unfinished)), path)
-        except Exception as error:
-            traceback.print_exc()
-            raise CellError("quantization", _brief(error)) from error
-        finally:
-            unfinished.unlink(missing_ok=True)
-    return path, inputs
-
-
-def _save(model: ModelProto, path: Path) -> None:
-    unfinished = path.with_suffix(f".{os.getpid()}")
-    onnx.save(model, unfinished)
-    unfinished.replace(path)
+    float_path = float_model(network, source, directory)
+    try:
+        path = quantized_model(network, source, quantizer, directory)
+    except Exception as error:
+        traceback.print_exc()
+        raise CellError("quantization", _brief(error)) from error
+    return path, source.inputs(onnx.load(float_path), TEST_SEED)
 
 
 def partition(model: ModelProto, threads: int, config: JsonObject | None = None) -> tuple[JsonObject, list[str]]:

@@ -1,20 +1,24 @@
-"""The float networks of coverage.py by name, with inputs to calibrate and run them."""
+"""The float networks of coverage.py and host_speed.py by name, with inputs to calibrate and run them."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import exported
 import light_zoo
 import numpy as np
+import onnx
+import pretrained
 from numpy.typing import NDArray
 from onnx import ModelProto
 from vaip.networks import build
 
 Inputs = dict[str, NDArray[Any]]
 
-TRANSFORMERS = ("bert_mini", "vit_tiny", "llama_tiny")
+TRANSFORMERS = ("bert_mini", "bert_base", "vit_tiny", "llama_tiny")
 YOLO_RESOLUTION = 320  # a quarter of the pixels of its publication; the graph is the same
 
 
@@ -40,6 +44,16 @@ def _exported(name: str) -> FloatNetwork:
         return {key: np.asarray(array) for key, array in feeds.items() if key in read}
 
     return FloatNetwork("torch export", lambda: exported.float_model(name), inputs, name in TRANSFORMERS)
+
+
+def _minilm() -> FloatNetwork:
+    def build_it() -> ModelProto:
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "minilm.onnx"
+            pretrained.export("minilm", path)
+            return onnx.load(path)
+
+    return FloatNetwork("transformers", build_it, lambda _, seed: exported.sample_inputs("bert_base", seed), True)
 
 
 # What AMD has published operator counts of, and the quantizer that it used.
@@ -81,3 +95,5 @@ NETWORKS: dict[str, FloatNetwork] = {
     "light_vgg19": _light("vgg19"),
 }
 PARITY_NETWORKS: dict[str, FloatNetwork] = {name: NETWORKS.get(name) or _published(name) for name in PARITY}
+# Encoders of a size at which their speed says something.
+ENCODERS: dict[str, FloatNetwork] = {"bert_base": _exported("bert_base"), "minilm": _minilm()}

@@ -4,6 +4,7 @@
 
     bert_mini       BERT encoder of 4 layers, 256 wide (Turc et al. 2019), 128 tokens, attention mask, classifier; opset
                     14, in which LayerNormalization and Gelu come out as elementary operators
+    bert_base       the same, as large as BERT base (Devlin et al. 2019): 12 layers, 768 wide; opset 17
     vit_tiny        ViT-Ti/16 (Touvron et al. 2021) on 224x224; opset 17: LayerNormalization is a node
     llama_tiny      decoder of 4 layers, 256 wide, in the manner of Llama (Touvron et al. 2023): RMS normalization,
                     rotary positions, grouped queries, causal mask; 64 tokens
@@ -21,8 +22,9 @@ import argparse
 import importlib
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,6 +42,7 @@ class Exported(NamedTuple):
     network: str
     inputs: Callable[[np.random.Generator], Inputs]
     opset: int = 17
+    sizes: Mapping[str, int] = MappingProxyType({})  # arguments of the class
 
 
 def float_model(name: str, seed: int = 0) -> ModelProto:
@@ -49,7 +52,7 @@ def float_model(name: str, seed: int = 0) -> ModelProto:
         raise ImportError(f"{name} is exported from torch ({error}): pip install 'vaip[quark]'") from error
     exported = NETWORKS[name]
     torch.manual_seed(seed)
-    module = getattr(importlib.import_module(exported.module), exported.network)().eval()
+    module = getattr(importlib.import_module(exported.module), exported.network)(**exported.sizes).eval()
     feeds = sample_inputs(name, seed)
     buffer = io.BytesIO()
     with warnings.catch_warnings():
@@ -92,6 +95,7 @@ def _image(channels: int, side: int) -> Callable[[np.random.Generator], Inputs]:
 
 NETWORKS = {
     "bert_mini": Exported("encoders", "Bert", _sentence, opset=14),
+    "bert_base": Exported("encoders", "Bert", _sentence, sizes={"layers": 12, "width": 768, "heads": 12}),
     "vit_tiny": Exported("encoders", "VisionTransformer", _image(3, 224)),
     "llama_tiny": Exported("decoders", "Llama", _prompt),
     "unet": Exported("image_to_image", "UNet", _image(3, 128)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -98,38 +98,64 @@ def bench(
     results = []
     for model in models:
         with output.working(f"Timing {model.name}"):
-            start = perf_counter()
-            npu = NpuSession(model, device=device, config=config, options=provider_options, threads=threads)
-            load_ms = {"vaip": 1e3 * (perf_counter() - start)}
-            start = perf_counter()
-            sessions = {"vaip": npu.onnxruntime, "cpu": cpu_session(model, threads=threads)}
-            load_ms["cpu"] = 1e3 * (perf_counter() - start)
-            notes = []
-            if cpu_saturates():
-                start = perf_counter()
-                sessions["cpu_precise"], note = precise_session(model, threads)
-                load_ms["cpu_precise"] = 1e3 * (perf_counter() - start)
-                notes.append(note)
-            arrays = make_inputs(npu.onnxruntime, given, dims=sizes, seed=seed)
-            agreement = compare(
-                sessions["vaip"].run(None, arrays), sessions.get("cpu_precise", sessions["cpu"]).run(None, arrays)
+            results.append(
+                measure(
+                    model,
+                    runs=runs,
+                    threads=threads,
+                    device=device,
+                    config=config,
+                    options=provider_options,
+                    given=given,
+                    dims=sizes,
+                    seed=seed,
+                )
             )
-            times = _in_turns(sessions, arrays, runs, threads)
-            report = npu.report()
-        results.append(
-            {
-                "model": str(model),
-                **{name: times[name].to_dict() | {"load_ms": load_ms[name]} for name in sessions},
-                "ratio": times["cpu"].median_ms / times["vaip"].median_ms,
-                "agreement": asdict(agreement) | {"percent": agreement.percent},
-                "nodes": report.nodes.to_dict(),
-                "latency_ms": report.latency_ms,
-                "device": report.device,
-                "notes": notes,
-            }
-        )
     values = {"against": against.value, "threads": threads, "runs": runs, "models": results}
     output.result(values, _shown(results, runs, threads))
+
+
+def measure(
+    model: Path,
+    *,
+    runs: int,
+    threads: int,
+    device: str | None = None,
+    config: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    given: Arrays | None = None,
+    dims: Mapping[str, int] | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """What --json prints of one model."""
+    start = perf_counter()
+    npu = NpuSession(model, device=device, config=config, options=options, threads=threads)
+    load_ms = {"vaip": 1e3 * (perf_counter() - start)}
+    start = perf_counter()
+    sessions = {"vaip": npu.onnxruntime, "cpu": cpu_session(model, threads=threads)}
+    load_ms["cpu"] = 1e3 * (perf_counter() - start)
+    notes = []
+    if cpu_saturates():
+        start = perf_counter()
+        sessions["cpu_precise"], note = precise_session(model, threads)
+        load_ms["cpu_precise"] = 1e3 * (perf_counter() - start)
+        notes.append(note)
+    arrays = make_inputs(npu.onnxruntime, given, dims=dims, seed=seed)
+    agreement = compare(
+        sessions["vaip"].run(None, arrays), sessions.get("cpu_precise", sessions["cpu"]).run(None, arrays)
+    )
+    times = _in_turns(sessions, arrays, runs, threads)
+    report = npu.report()
+    return {
+        "model": str(model),
+        **{name: times[name].to_dict() | {"load_ms": load_ms[name]} for name in sessions},
+        "ratio": times["cpu"].median_ms / times["vaip"].median_ms,
+        "agreement": asdict(agreement) | {"percent": agreement.percent},
+        "nodes": report.nodes.to_dict(),
+        "latency_ms": report.latency_ms,
+        "device": report.device,
+        "notes": notes,
+    }
 
 
 def precise_session(model: Path, threads: int) -> tuple[onnxruntime.InferenceSession, str]:
