@@ -1,4 +1,4 @@
-"""Host speed of VitisAIEP against onnxruntime's CPU provider over all models: medians, ratios, and the bars beside them.
+"""Host speed of VitisAIEP against onnxruntime's CPU provider over all models: medians, ratios, bars beside them.
 
 python host_speed.py [PATTERN ...] [--runs N] [--json FILE] [--plot FILE] [--markdown docs/host_speed.md]
 
@@ -60,8 +60,7 @@ def main() -> None:
     )
     progress = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     values = runner.run(cases, list(dict.fromkeys(arguments.threads)), progress.print)
-    console = Console()
-    console.print(shown(values), width=max(console.width, TABLE_WIDTH), crop=False)
+    Console(width=max(Console().width, TABLE_WIDTH)).print(shown(values))
     if arguments.markdown is not None:
         write_section(values, arguments.markdown)
     if arguments.plot is not None:

@@ -31,7 +31,7 @@ class Case(NamedTuple):
 
     @property
     def bar(self) -> float | None:
-        """The least ratio of the CPU provider's time to VitisAIEP's that is aimed at; None: the model is measured only."""
+        """The least ratio of the CPU provider's time to VitisAIEP's that is aimed at; None: there is none."""
         return BARS.get(self)
 
 

@@ -4,7 +4,8 @@
     session = onnxruntime.InferenceSession("model.onnx", providers=["VitisAIEP", "CPUExecutionProvider"])
 
 Importing registers the execution provider VitisAIEP with onnxruntime, and lets sessions that name it load models with
-Quark's operators and use the threads that their options say. Results are exact; the time that the model would take on the device is in vaip.reports().
+Quark's operators and use as many threads as their options say. Results are exact; the time that the model would take on
+the device is in vaip.reports().
 """
 
 from importlib.metadata import version as _version

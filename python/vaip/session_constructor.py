@@ -2,8 +2,8 @@
 
 A session that names the provider, `providers=["VitisAIEP"]`, needs three things that onnxruntime does not give it:
 
-- Quark's operators, where the model has such nodes: see operators.py. A session that is made for VitisAIEP's device gets
-  them from there.
+- Quark's operators, where the model has such nodes: see operators.py. A session that is made for VitisAIEP's device
+  gets them from there.
 - The session's intra-op setting as the default of the provider's num_threads: onnxruntime does not tell providers.
 - onnxruntime's threads asleep while VitisAIEP's compute. They would spin for milliseconds after each node that runs on
   them, on the cores that VitisAIEP's threads then wait for. Options that the application passes keep their setting: it
