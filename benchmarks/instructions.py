@@ -3,9 +3,9 @@
 python instructions.py [MODEL] [--runs N] [--against FILE] [--json] > baseline.json
 
 Counted by valgrind's callgrind on one thread, in a process of VAIP's core without onnxruntime: once with a few runs,
-once with N more. The difference, divided by N, is a run's; loading the model and whatever only the first runs do cancels
-out. The model is that of `vaip demo` where none is given; all its nodes must be claimed, and dynamic dimensions are 1.
-Needs valgrind (Debian: apt install valgrind).
+once with N more. The difference, divided by N, is a run's; loading the model and whatever only the first runs do
+cancels out. The model is that of `vaip demo` where none is given; all its nodes must be claimed, and dynamic dimensions
+are 1. Needs valgrind (Debian: apt install valgrind).
 
 valgrind knows AVX2, but neither AVX-512 nor AMX: oneDNN and VAIP's own kernels choose their AVX2 code, whatever the CPU
 has. The figure watches that code. It says nothing about time on memory.

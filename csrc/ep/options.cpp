@@ -20,8 +20,8 @@ int thread_count(const std::string& key, const std::string& value) {
   const char* end = value.data() + value.size();
   const std::from_chars_result read = std::from_chars(value.data(), end, count);
   if (read.ec != std::errc() || read.ptr != end || count < 0)
-    fail(ErrorKind::invalid_argument, "session configuration entry \"", key, "\": expected an integer >= 0, got \"", value,
-         '"');
+    fail(ErrorKind::invalid_argument, "session configuration entry \"", key, "\": expected an integer >= 0, got \"",
+         value, '"');
   return count;
 }
 

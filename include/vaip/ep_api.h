@@ -12,8 +12,8 @@ extern "C" {
 
 #define VAIP_EP_API_VERSION 1
 #define VAIP_SESSION_TAG "vaip.session_tag"
-/* The session configuration entry with the session's intra-op setting, which onnxruntime does not tell its providers. It
-   is the default of the option num_threads; the Python package sets it. */
+/* The session configuration entry with the session's intra-op setting, which onnxruntime does not tell its providers.
+   It is the default of the option num_threads; the Python package sets it. */
 #define VAIP_INTRA_OP_NUM_THREADS "vaip.intra_op_num_threads"
 
 typedef struct VaipEpApi {
