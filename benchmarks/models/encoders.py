@@ -31,13 +31,20 @@ class BertLayer(nn.Module):
 
 
 class Bert(nn.Module):
-    def __init__(self, layers: int = 4, width: int = 256, heads: int = 4, classes: int = 2) -> None:
+    """deviation: of the products' weights, normally distributed as BERT's are at first; without it they are PyTorch's."""
+
+    def __init__(
+        self, layers: int = 4, width: int = 256, heads: int = 4, classes: int = 2, deviation: float | None = None
+    ) -> None:
         super().__init__()
         self.words, self.types = nn.Embedding(VOCABULARY, width), nn.Embedding(2, width)
         self.positions = nn.Embedding(512, width)
         self.norm = nn.LayerNorm(width, eps=1e-12)
         self.layers = nn.ModuleList(BertLayer(width, heads) for _ in range(layers))
         self.pooler, self.classifier = nn.Linear(width, width), nn.Linear(width, classes)
+        for product in self.modules():
+            if deviation is not None and isinstance(product, nn.Linear):
+                nn.init.normal_(product.weight, std=deviation)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:
         mask = (1.0 - attention_mask[:, None, None, :].to(torch.float32)) * -10000.0

@@ -42,7 +42,7 @@ class Exported(NamedTuple):
     network: str
     inputs: Callable[[np.random.Generator], Inputs]
     opset: int = 17
-    sizes: Mapping[str, int] = MappingProxyType({})  # arguments of the class
+    arguments: Mapping[str, Any] = MappingProxyType({})  # of the class
 
 
 def float_model(name: str, seed: int = 0) -> ModelProto:
@@ -52,7 +52,7 @@ def float_model(name: str, seed: int = 0) -> ModelProto:
         raise ImportError(f"{name} is exported from torch ({error}): pip install 'vaip[quark]'") from error
     exported = NETWORKS[name]
     torch.manual_seed(seed)
-    module = getattr(importlib.import_module(exported.module), exported.network)(**exported.sizes).eval()
+    module = getattr(importlib.import_module(exported.module), exported.network)(**exported.arguments).eval()
     feeds = sample_inputs(name, seed)
     buffer = io.BytesIO()
     with warnings.catch_warnings():
@@ -93,9 +93,10 @@ def _image(channels: int, side: int) -> Callable[[np.random.Generator], Inputs]:
     return lambda rng: {"pixel_values": rng.standard_normal((1, channels, side, side), np.float32)}
 
 
+BERT_BASE = {"layers": 12, "width": 768, "heads": 12, "deviation": 0.02}
 NETWORKS = {
     "bert_mini": Exported("encoders", "Bert", _sentence, opset=14),
-    "bert_base": Exported("encoders", "Bert", _sentence, sizes={"layers": 12, "width": 768, "heads": 12}),
+    "bert_base": Exported("encoders", "Bert", _sentence, arguments=BERT_BASE),
     "vit_tiny": Exported("encoders", "VisionTransformer", _image(3, 224)),
     "llama_tiny": Exported("decoders", "Llama", _prompt),
     "unet": Exported("image_to_image", "UNet", _image(3, 128)),
