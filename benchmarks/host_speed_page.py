@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from host_speed_cases import Case
+from host_speed_runner import threads_text
 from rich import box
 from rich.console import Group, RenderableType
 from rich.markup import escape
@@ -62,7 +63,7 @@ def shown(values: Mapping[str, Any]) -> RenderableType:
     table.add_column("bar", justify="right", no_wrap=True)
     for count in counts:
         for heading in HEADINGS:
-            table.add_column(f"{heading}\n{_threads(count)}", justify="right", no_wrap=True)
+            table.add_column(f"{heading}\n{threads_text(count)}", justify="right", no_wrap=True)
     for case, results in cases:
         bar = bar_of(results)
         cells = [escape(case.network), case.title, "" if bar is None else f"{bar:g}"]
@@ -99,7 +100,9 @@ def markdown(values: Mapping[str, Any]) -> str:
         "",
         f"{days}{about(values['host'])}. Medians in ms of {' or '.join(map(str, runs))} runs{load}. {reached(values)}",
         "",
-        "| network | quantizer | bar | " + " | ".join(f"{h}, {_threads(c)}" for c in counts for h in HEADINGS) + " |",
+        "| network | quantizer | bar | "
+        + " | ".join(f"{h}, {threads_text(c)}" for c in counts for h in HEADINGS)
+        + " |",
         "|---|---|---:|" + "---:|" * (len(HEADINGS) * len(counts)),
     ]
     for case, results in cases:
@@ -137,7 +140,7 @@ def _picture(values: Mapping[str, Any]) -> matplotlib.figure.Figure:
     for index, count in enumerate(counts):
         at = [row + index * height for row, (_, results) in enumerate(cases) if count in results]
         ratios = [results[count]["ratio"] for _, results in cases if count in results]
-        axes.barh(at, ratios, height, label=_threads(count))
+        axes.barh(at, ratios, height, label=threads_text(count))
     barred = [(row, bar_of(results)) for row, (_, results) in enumerate(cases) if bar_of(results) is not None]
     reach = height * len(counts)
     lows, highs = [row - height / 2 for row, _ in barred], [row - height / 2 + reach for row, _ in barred]
@@ -164,7 +167,7 @@ def _page(values: Mapping[str, Any]) -> plotly.graph_objects.Figure:
             x=[results[count]["ratio"] for _, results in present],
             text=[" / ".join(_figures(results[count])[:2]) + " ms" for _, results in present],
             orientation="h",
-            name=_threads(count),
+            name=threads_text(count),
         )
     barred = [(case.name, bar_of(results)) for case, results in cases if bar_of(results) is not None]
     marker = {"symbol": "line-ns", "size": 16, "line": {"width": 2, "color": "black"}}
@@ -181,9 +184,8 @@ def _figures(result: Mapping[str, Any]) -> tuple[str, str, str]:
     return f"{result['cpu']['median_ms']:.2f}", f"{result['vaip']['median_ms']:.2f}", f"{result['ratio']:.2f}"
 
 
-def _threads(count: int) -> str:
-    return f"{count} thread{'s' if count > 1 else ''}"
-
-
 def _why_missing(entry: Mapping[str, Any]) -> str:
-    return f"skipped: {entry['skipped']}" if "skipped" in entry else f"failed: {entry['failed']}"
+    if "skipped" in entry:
+        return f"skipped: {entry['skipped']}"
+    threads = f"{threads_text(entry['threads'])}, " if "threads" in entry else ""
+    return f"{threads}failed: {entry['failed']}"

@@ -78,8 +78,13 @@ class Runner:
                 if isinstance(entry, dict):
                     results.append(entry)
                 elif reason not in made:
-                    results.append(self._measured(case, entry, made))
-                    say(line(results[-1]))
+                    try:
+                        results.append(self._measured(case, entry, made))
+                        say(line(results[-1]))
+                    except Exception as error:  # of onnxruntime or VitisAIEP; the other models are measured still
+                        why = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+                        say(f"{case.name}, {threads_text(entry)}, failed: {why}")
+                        missing.append({"name": case.name, "bar": case.bar, "threads": entry, "failed": why})
         return {"host": self.host, "results": results, "missing": missing}
 
     def _found(self, case: Case, threads: int) -> JsonObject | None:
@@ -124,6 +129,9 @@ class Runner:
 def line(result: JsonObject) -> str:
     """One measurement, in words."""
     bar = "" if result["bar"] is None else f" (bar {result['bar']:g})"
-    threads = f"{result['threads']} thread{'s' if result['threads'] > 1 else ''}"
     cpu, ours = result["cpu"]["median_ms"], result["vaip"]["median_ms"]
-    return f"{result['name']}, {threads}: CPU {cpu:.2f} ms, VitisAIEP {ours:.2f} ms, ratio {result['ratio']:.2f}{bar}"
+    return f"{result['name']}, {threads_text(result['threads'])}: CPU {cpu:.2f} ms, VitisAIEP {ours:.2f} ms, ratio {result['ratio']:.2f}{bar}"
+
+
+def threads_text(count: int) -> str:
+    return f"{count} thread{'s' if count > 1 else ''}"

@@ -31,7 +31,7 @@ class BertLayer(nn.Module):
 
 
 class Bert(nn.Module):
-    """deviation: of the products' weights, normally distributed as BERT's are at first; without it they are PyTorch's."""
+    """deviation: of the products' weights, normal as BERT's are before training; without it they are PyTorch's."""
 
     def __init__(
         self, layers: int = 4, width: int = 256, heads: int = 4, classes: int = 2, deviation: float | None = None

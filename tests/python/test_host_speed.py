@@ -112,6 +112,24 @@ def test_goes_on_where_it_was_stopped(tmp_path: Path, tiny: list[Case], monkeypa
     assert again["results"][0]["runs"] == 2, "what is kept was measured with fewer runs"
 
 
+def test_model_that_fails_does_not_end_the_run(
+    tmp_path: Path, tiny: list[Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure_but_once(*_: object, threads: int, **options: object) -> dict:
+        if threads == 1:
+            raise RuntimeError("no such kernel\nand more")
+        return measure(*_, threads=threads, **options)
+
+    measure = host_speed_runner.measure
+    monkeypatch.setattr(host_speed_runner, "measure", measure_but_once)
+    values, said = run(tmp_path, [TINY], [1, 2])
+    assert [result["threads"] for result in values["results"]] == [2]
+    why = "RuntimeError: no such kernel"
+    assert values["missing"] == [{"name": TINY.name, "bar": 1.2, "threads": 1, "failed": why}]
+    assert f"{TINY.name}, 1 thread, failed: {why}" in said
+    assert f"Not measured: {TINY.name}, 1 thread, failed: {why}." in host_speed_page.markdown(values)
+
+
 def test_another_machine_or_library_is_measured_anew(
     tmp_path: Path, tiny: list[Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
