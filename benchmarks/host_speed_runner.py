@@ -130,7 +130,8 @@ def line(result: JsonObject) -> str:
     """One measurement, in words."""
     bar = "" if result["bar"] is None else f" (bar {result['bar']:g})"
     cpu, ours = result["cpu"]["median_ms"], result["vaip"]["median_ms"]
-    return f"{result['name']}, {threads_text(result['threads'])}: CPU {cpu:.2f} ms, VitisAIEP {ours:.2f} ms, ratio {result['ratio']:.2f}{bar}"
+    times = f"CPU {cpu:.2f} ms, VitisAIEP {ours:.2f} ms, ratio {result['ratio']:.2f}"
+    return f"{result['name']}, {threads_text(result['threads'])}: {times}{bar}"
 
 
 def threads_text(count: int) -> str:
