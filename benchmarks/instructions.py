@@ -1,11 +1,12 @@
-"""Instructions that a run of a small model executes on this host: a figure without noise, to see a regression by.
+"""Instructions that a run of a small model executes on this host, whatever else it does: to see a regression by.
 
 python instructions.py [MODEL] [--runs N] [--against FILE] [--json] > baseline.json
 
 Counted by valgrind's callgrind on one thread, in a process of VAIP's core without onnxruntime: once with a few runs,
 once with N more. The difference, divided by N, is a run's; loading the model and whatever only the first runs do
-cancels out. The model is that of `vaip demo` where none is given; all its nodes must be claimed, and dynamic dimensions
-are 1. Needs valgrind (Debian: apt install valgrind).
+cancels out. By how much two loads differ is divided by N, too: large models need fewer runs than small ones. The model
+is that of `vaip demo` where none is given; all its nodes must be claimed, and dynamic dimensions are 1. Needs valgrind
+(Debian: apt install valgrind).
 
 valgrind knows AVX2, but neither AVX-512 nor AMX: oneDNN and VAIP's own kernels choose their AVX2 code, whatever the CPU
 has. The figure watches that code. It says nothing about time on memory.
@@ -151,7 +152,7 @@ def show(result: Mapping[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="?", type=Path, default=DEMO)
-    parser.add_argument("--runs", type=int, default=5, help="runs whose instructions are counted; default: %(default)s")
+    parser.add_argument("--runs", type=int, default=100, help="runs that are counted; default: %(default)s")
     parser.add_argument("--against", type=Path, metavar="FILE", help="a baseline: what --json printed")
     parser.add_argument("--tolerance", type=float, default=1.0, metavar="PERCENT", help="default: %(default)s")
     parser.add_argument("--json", action="store_true")
