@@ -26,6 +26,10 @@ struct LayerCost {
 // By the steady state. kernel: from KernelModel for layer.kernel; given, so that a search looks its constants up once.
 LayerCost layer_cost(const LayerProgram& layer, const KernelCycles& kernel, const Target& target);
 
+// What the layer takes at least: never more than layer_cost().cycles, and a few times faster to tell, so that a search
+// need not look closer at what is surely too slow.
+double least_cycles(const LayerProgram& layer, const KernelCycles& kernel, const Target& target);
+
 // start, observer: of `event` (may be null); see sim/event/observer.h.
 LayerTiming time_layer(const LayerProgram& layer, const Target& target, Mode mode = Mode::steady,
                        event::Observer* observer = nullptr, double start = 0);
