@@ -244,14 +244,17 @@ Int16Conv::Int16Conv(const ConvProblem& problem, const LinearWeights& weights, c
     return memory;
   };
   const LinearWeights::Source& source = weights.source;
-  const bool shares = options.weights && source.constant;
-  memory_ = shares ? options.weights->find_or_pack({source.constant, source.in_columns, source.zero_points,
-                                                    ComputePath::int16, 0, weights.in_channels, desc},
-                                                   make)
-                   : make();
+  const bool shares = options.weights && source.constant && options.packed_from == nullptr;
+  memory_ = options.packed_from != nullptr ? archived_memory(*options.packed_from, desc)
+            : shares ? options.weights->find_or_pack({source.constant, source.in_columns, source.zero_points,
+                                                      ComputePath::int16, 0, weights.in_channels, desc},
+                                                     make)
+                     : make();
   packed_ = static_cast<const std::int16_t*>(memory_.get_data_handle());
   packed_bytes_ = shares ? 0 : desc.get_size();
 }
+
+void Int16Conv::store(ArchiveWriter& to) const { store_memory(to, memory_); }
 
 Int16Conv::OuterTap Int16Conv::outer_tap(std::int64_t index) const {
   OuterTap tap;
