@@ -5,7 +5,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <deque>
 #include <memory>
 #include <string>
@@ -26,14 +25,22 @@ class ArchiveWriter {
   void add_borrowed(Span<const std::byte> bytes);
   template <typename T>
   void add_values(const std::vector<T>& values) {
-    static_assert(std::is_trivially_copyable_v<T>);
-    add({reinterpret_cast<const std::byte*>(values.data()), values.size() * sizeof(T)});
+    add(bytes_of(Span<const T>(values)));
+  }
+  template <typename T>
+  void add_view(Span<const T> values) {
+    add_borrowed(bytes_of(values));
   }
 
   // Through a temporary file and a rename, so that nobody ever sees a part of it. Throws Error(io) naming the path.
   void write(const std::string& path, const ArchiveKey& key) const;
 
  private:
+  template <typename T>
+  static Span<const std::byte> bytes_of(Span<const T> values) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    return {reinterpret_cast<const std::byte*>(values.data()), values.size() * sizeof(T)};
+  }
   struct Section {
     std::vector<std::byte> own;
     Span<const std::byte> bytes;
@@ -54,12 +61,16 @@ class ArchiveReader {
   Span<const std::byte> take();  // 64-byte aligned; for as long as the reader lives
   template <typename T>
   std::vector<T> take_values() {
-    static_assert(std::is_trivially_copyable_v<T>);
+    const Span<const T> view = take_view<T>();
+    return {view.begin(), view.end()};
+  }
+  // The same without a copy, for as long as the reader lives.
+  template <typename T>
+  Span<const T> take_view() {
+    static_assert(std::is_trivially_copyable_v<T> && alignof(T) <= 64);
     const Span<const std::byte> bytes = take();
     if (bytes.size() % sizeof(T) != 0) reject("a section has another size");
-    std::vector<T> values(bytes.size() / sizeof(T));
-    if (!values.empty()) std::memcpy(values.data(), bytes.data(), bytes.size());
-    return values;
+    return {reinterpret_cast<const T*>(bytes.data()), bytes.size() / sizeof(T)};
   }
   template <typename T>
   T take_value() {

@@ -41,12 +41,12 @@ class LinearKernel : public Kernel {
   // False where what the path needs does not exist; the weights are then as before.
   bool build(LinearWeights& weights, const WeightBounds& bounds, const SourceRange& range,
              const KernelOptions& options);
+  void make_int16(const LinearWeights& weights, const KernelOptions& options);
   void build_f64(const LinearWeights& weights);
+  void plan_f64_scratch();
   // What pack() chose and made.
   void store(ArchiveWriter& to) const;
   void restore(LinearWeights& weights, const KernelOptions& options);
-  void make_int16(const LinearWeights& weights, const KernelOptions& options);
-  void plan_f64_scratch();
 
   void execute_f64(const ExecutionContext& context) const;
 

@@ -7,9 +7,7 @@ Importing registers the execution provider VitisAIEP with onnxruntime, and lets 
 Quark's operators. Results are exact; the time that the model would take on the device is in vaip.reports().
 """
 
-from importlib.metadata import version as _version
-
-from vaip._core import Error
+from vaip._core import Error, __version__
 from vaip.description import Device, device, devices
 from vaip.operators import wrap_inference_session
 from vaip.registration import get_ep_name, get_ep_names, get_library_path, register, unregister
@@ -25,7 +23,6 @@ from vaip.simulation import (
     simulate,
 )
 
-__version__ = _version("vaip")
 __all__ = [
     "Convolution",
     "Device",
@@ -33,6 +30,7 @@ __all__ = [
     "Layer",
     "Report",
     "Timing",
+    "__version__",
     "device",
     "devices",
     "estimate_attention",

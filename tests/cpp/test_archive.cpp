@@ -141,7 +141,8 @@ TEST(sections_are_read_as_what_they_are) {
   CHECK_THROWS(reader->expect_end(), "more sections");
   CHECK_THROWS(reader->take_value<std::int64_t>(), "another size");
   reader->take();
-  CHECK_THROWS(reader->take_values<std::array<char, 3>>(), "another size");
+  using Three = std::array<char, 3>;
+  CHECK_THROWS(reader->take_values<Three>(), "another size");
   CHECK_THROWS(reader->take(), "fewer sections");
 }
 
@@ -220,4 +221,4 @@ TEST(a_timing_is_restored_to_the_last_bit) {
   CHECK_THROWS(vaip::sim::restore_timing(*ArchiveReader::open(file.path(), kKey)), "shorter than it says");
 }
 
-VAIP_TEST_MAIN
+VAIP_TEST_MAIN()
