@@ -271,7 +271,8 @@ Int16Conv::OuterTap Int16Conv::outer_tap(std::int64_t index) const {
 
 void Int16Conv::pack(const LinearWeights& weights, std::int16_t* packed) const {
   const std::int64_t panel = depth_ * kWidth;
-  std::fill_n(packed, problem_.groups * panels_ * panel, std::int16_t{0});
+  const bool is_full = group_outputs_ % kWidth == 0 && weights.per_channel() == depth_;
+  if (!is_full) std::fill_n(packed, problem_.groups * panels_ * panel, std::int16_t{0});
   parallel_for(weights.out_channels, weights.per_channel(), [&](std::int64_t begin, std::int64_t end, int) {
     for (std::int64_t oc = begin; oc < end; ++oc) {
       const std::int64_t group = oc / group_outputs_, column = oc % group_outputs_;

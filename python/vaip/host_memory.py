@@ -82,7 +82,8 @@ def measure(
     """In a process of its own. `operators`: a library of custom operators that the model needs."""
     with tempfile.TemporaryDirectory(prefix="vaip-") as directory:
         saved = Path(directory) / "inputs.npz"
-        np.savez(saved, **inputs)
+        named: dict[str, Any] = dict(inputs)
+        np.savez(saved, **named)
         task = {
             "model": str(model.resolve()),
             "providers": providers,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <numeric>
 #include <tuple>
 #include <utility>
@@ -170,8 +171,13 @@ class Mapper {
 
   void add(Candidate c) {
     if (!build(c)) return;
-    c.least_cycles = sim::least_cycles(layer_, model_.cycles(layer_.kernel), target_);
+    const sim::KernelCycles kernel = model_.cycles(layer_.kernel);
+    c.least_cycles = sim::least_cycles(layer_, kernel, target_, reached_);
+    if (c.least_cycles > reached_) return;
     candidates_.push_back(c);
+    if (c.least_cycles >= lowest_) return;
+    lowest_ = c.least_cycles;
+    reached_ = std::min(reached_, sim::layer_cost(layer_, kernel, target_).cycles);
   }
 
   // The fastest; of equals the one that reads least from DDR, and of these the first. Those that may be fastest are
@@ -390,8 +396,10 @@ class Mapper {
   const device::Profile::Dataflow& flow_;
   std::int64_t c_buffers_;
   sim::KernelModel model_;
-  LayerProgram layer_;  // of the candidate under consideration
-  std::vector<Candidate> candidates_;
+  LayerProgram layer_;                 // of the candidate under consideration
+  std::vector<Candidate> candidates_;  // but for those that are surely slower than another
+  // Cycles: the lowest of their bounds, and what the best of those takes that had it.
+  double lowest_ = std::numeric_limits<double>::infinity(), reached_ = lowest_;
 };
 
 bool has_disjoint_windows(const Contraction& problem) {

@@ -18,6 +18,8 @@ using steady::FarSide;
 using steady::Path;
 using steady::Shares;
 
+constexpr double kRounding = 1e-9;  // of sums that are formed in another order
+
 class Steady {
  public:
   Steady(const LayerProgram& layer, const KernelCycles& kernel, const Target& target)
@@ -70,7 +72,6 @@ class Steady {
       longest = std::max(longest, far_.alone(i, fetched[i]));
     }
     longest = std::max({longest, far_.dram().busy_cycles(fetched) / runs_, c().far.tasks > 0 ? far_.alone(2, 1) : 0});
-    constexpr double kRounding = 1e-9;  // of the sums that cost() forms in another order
     return runs_ * longest * (1 - kRounding);
   }
 
@@ -229,9 +230,16 @@ LayerCost layer_cost(const LayerProgram& layer, const KernelCycles& kernel, cons
   return result;
 }
 
-double least_cycles(const LayerProgram& layer, const KernelCycles& kernel, const Target& target) {
-  const double busy = occupies_array(layer) ? Steady(layer, kernel, target).least() : 0;
-  return busy + dispatch_cycles(layer, target);
+double least_cycles(const LayerProgram& layer, const KernelCycles& kernel, const Target& target, double enough) {
+  const double dispatch = dispatch_cycles(layer, target);
+  if (!occupies_array(layer)) return dispatch;
+  const auto blocks = static_cast<double>(layer.blocks);
+  const double cores = layer.kernel.kind == KernelKind::copy
+                           ? 0
+                           : blocks * (static_cast<double>(layer.steps) * call_cycles(layer, kernel, target) +
+                                       block_cycles(layer, kernel, target));
+  const double by_cores = dispatch + cores * (1 - kRounding);
+  return by_cores > enough ? by_cores : dispatch + Steady(layer, kernel, target).least();
 }
 
 }  // namespace vaip::sim
