@@ -27,46 +27,62 @@ std::string canonical(std::string_view name) {
   return result;
 }
 
-// What comes with VAIP, parsed once.
+// What comes with VAIP, each parsed when it is first asked for: a session needs one device and one stack.
 template <typename T>
-using Library = std::map<std::string, std::shared_ptr<const T>>;
-
-template <typename T>
-Library<T> read_embedded(std::string_view folder, T (*read)(const json::Value&, const std::string&)) {
-  Library<T> library;
-  for (const embedded::File& file : embedded::files()) {
-    if (file.name.substr(0, folder.size()) != folder) continue;
-    const std::string name(file.name.substr(folder.size(), file.name.rfind('.') - folder.size()));
-    const std::string origin(file.name);
-    library[name] = std::make_shared<const T>(read(json::parse(file.text, origin), origin));
+class Library {
+ public:
+  using Read = T (*)(const std::string& name);
+  Library(std::string_view folder, Read read) : read_(read) {
+    for (const embedded::File& file : embedded::files())
+      if (file.name.substr(0, folder.size()) == folder)
+        names_.emplace_back(file.name.substr(folder.size(), file.name.rfind('.') - folder.size()));
+    std::sort(names_.begin(), names_.end());
   }
-  return library;
-}
+
+  const std::vector<std::string>& names() const { return names_; }
+  bool has(const std::string& name) const { return std::binary_search(names_.begin(), names_.end(), name); }
+  std::shared_ptr<const T> get(const std::string& name) const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    std::shared_ptr<const T>& entry = entries_[name];
+    if (entry == nullptr) entry = std::make_shared<const T>(read_(name));
+    return entry;
+  }
+
+ private:
+  Read read_;
+  std::vector<std::string> names_;
+  mutable std::mutex mutex_;
+  mutable std::map<std::string, std::shared_ptr<const T>> entries_;
+};
+
+json::Value embedded_document(const std::string& origin) { return json::parse(embedded::file(origin), origin); }
 
 const Library<Device>& devices() {
-  static const Library<Device> library = read_embedded<Device>(kDeviceFolder, read_device);
+  static const Library<Device> library(kDeviceFolder, [](const std::string& name) {
+    const std::string origin = std::string(kDeviceFolder) + name + ".json";
+    return read_device(embedded_document(origin), origin);
+  });
   return library;
 }
 
+// A stack's name, or with a variant of it: "name:variant".
 const Library<Stack>& stacks() {
-  static const Library<Stack> library = [] {
-    Library<Stack> result = read_embedded<Stack>(kStackFolder, read_stack);
-    const Library<Stack> plain = result;
-    for (const auto& [name, stack] : plain) {
-      const std::string origin = std::string(kStackFolder) + name + ".json";
-      for (const auto& [variant, fields] : stack->variants)
-        result[name + ":" + variant] = std::make_shared<const Stack>(
-            read_stack(select_variant(json::parse(embedded::file(origin), origin), variant, origin), origin));
-    }
-    return result;
-  }();
+  static const Library<Stack> library(kStackFolder, [](const std::string& name) {
+    const std::size_t colon = name.find(':');
+    const std::string origin = std::string(kStackFolder) + name.substr(0, colon) + ".json";
+    json::Value document = embedded_document(origin);
+    if (colon != std::string::npos) document = select_variant(std::move(document), name.substr(colon + 1), origin);
+    return read_stack(document, origin);
+  });
   return library;
 }
 
-template <typename T>
-std::vector<std::string> keys(const Library<T>& library) {
+std::vector<std::string> stack_names_with_variants() {
   std::vector<std::string> result;
-  for (const auto& entry : library) result.push_back(entry.first);
+  for (const std::string& name : stacks().names()) {
+    result.push_back(name);
+    for (const auto& entry : stacks().get(name)->variants) result.push_back(name + ":" + entry.first);
+  }
   return result;
 }
 
@@ -104,19 +120,15 @@ Stack read_stack_file(const StackFile& file) {
 
 }  // namespace
 
-std::vector<std::string> names() { return keys(devices()); }
-std::vector<std::string> stack_names() {
-  std::vector<std::string> result = keys(stacks());
-  const auto is_variant = [](const std::string& name) { return name.find(':') != std::string::npos; };
-  result.erase(std::remove_if(result.begin(), result.end(), is_variant), result.end());
-  return result;
-}
+std::vector<std::string> names() { return devices().names(); }
+std::vector<std::string> stack_names() { return stacks().names(); }
 
 std::shared_ptr<const Device> load(const std::string& name_or_path) {
   if (is_path(name_or_path)) return std::make_shared<const Device>(read_device(json::load(name_or_path), name_or_path));
   const std::string wanted = canonical(name_or_path);
-  for (const auto& [name, device] : devices()) {
-    if (name == wanted) return device;
+  if (devices().has(wanted)) return devices().get(wanted);
+  for (const std::string& name : devices().names()) {
+    auto device = devices().get(name);
     for (const std::string& alias : device->aliases)
       if (canonical(alias) == wanted) return device;
   }
@@ -125,9 +137,15 @@ std::shared_ptr<const Device> load(const std::string& name_or_path) {
 
 std::shared_ptr<const Stack> load_stack(const std::string& name_or_path) {
   if (const auto file = stack_file(name_or_path)) return std::make_shared<const Stack>(read_stack_file(*file));
-  const auto found = stacks().find(canonical(name_or_path));
-  if (found == stacks().end()) fail_unknown("stack", name_or_path, keys(stacks()));
-  return found->second;
+  const std::string wanted = canonical(name_or_path);
+  const std::size_t colon = wanted.find(':');
+  const std::string name = wanted.substr(0, colon);
+  if (stacks().has(name)) {
+    auto stack = stacks().get(name);
+    if (colon == std::string::npos) return stack;
+    if (stack->variants.count(wanted.substr(colon + 1)) != 0) return stacks().get(wanted);
+  }
+  fail_unknown("stack", name_or_path, stack_names_with_variants());
 }
 
 std::string to_json(const Device& device) { return write(device).dump(2); }

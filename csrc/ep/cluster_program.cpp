@@ -6,8 +6,10 @@
 #include <utility>
 
 #include "compiler/program.h"
+#include "ep/compile_cache.h"
 #include "ir/binding.h"
 #include "runtime/evaluate.h"
+#include "sim/timing_archive.h"
 
 namespace vaip::ep {
 namespace {
@@ -23,20 +25,36 @@ bool all_empty(const std::vector<ir::Shape>& shapes) {
   return std::all_of(shapes.begin(), shapes.end(), [](const ir::Shape& s) { return ir::element_count(s) == 0; });
 }
 
+void compile(ir::Graph bound, const Target& target, const CompileCache* cache, ClusterProgram& result) {
+  compiler::Program program =
+      compiler::compile(std::move(bound), {target.device, target.stack, target.rows, target.columns, target.mode});
+  ArchiveWriter archive;
+  runtime::ExecutorOptions options = target.executor;
+  if (cache != nullptr) {
+    sim::store(program.timing, archive);
+    options.packed_to = &archive;
+  }
+  result.executor.emplace(program.graph, options);
+  result.timing = std::move(program.timing);
+  if (cache == nullptr) return;
+  cache->store(archive);
+  result.cache = report::CacheUse::miss;
+}
+
 }  // namespace
 
 std::shared_ptr<const ClusterProgram> compile_cluster(const ir::Graph& graph, const BoundInputs& inputs,
-                                                      const Target& target) {
+                                                      const Target& target, const CompileCache* cache) {
   const auto start = std::chrono::steady_clock::now();
   ir::Graph bound = ir::bind_shapes(graph, inputs.shapes, inputs.contents, runtime::evaluate);
   auto result = std::make_shared<ClusterProgram>();
   result->input_shapes = inputs.shapes;
   result->output_shapes = shapes_of(bound, bound.outputs);
   if (!all_empty(result->output_shapes)) {
-    compiler::Program program =
-        compiler::compile(std::move(bound), {target.device, target.stack, target.rows, target.columns, target.mode});
-    result->executor.emplace(program.graph, target.executor);
-    result->timing = std::move(program.timing);
+    if (cache != nullptr && cache->load(bound, target, *result))
+      result->cache = report::CacheUse::hit;
+    else
+      compile(std::move(bound), target, cache, *result);
   }
   result->compile_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   return result;

@@ -14,10 +14,13 @@
 #include "base/span.h"
 #include "device/device.h"
 #include "ir/graph.h"
+#include "report/session_report.h"
 #include "runtime/executor.h"
 #include "sim/simulate.h"
 
 namespace vaip::ep {
+
+class CompileCache;
 
 // What every cluster of a session is compiled with.
 struct Target {
@@ -33,6 +36,7 @@ struct ClusterProgram {
   sim::Timing timing;                                  // no cycles where no output has an element
   std::optional<runtime::Executor> executor;           // absent in that case: there is nothing to compute
   double compile_ms = 0;
+  report::CacheUse cache = report::CacheUse::off;
 };
 
 // What a program is made for. contents: of the inputs that ir::content_inputs() names.
@@ -41,10 +45,10 @@ struct BoundInputs {
   std::vector<std::optional<ir::Constant>> contents;
 };
 
-// graph: of the cluster; dimensions may be dynamic. inputs: shapes static. Throws Error that names what cannot be
-// compiled.
+// graph: of the cluster; dimensions may be dynamic. inputs: shapes static. cache: where the program may be and is kept,
+// or null. Throws Error that names what cannot be compiled.
 std::shared_ptr<const ClusterProgram> compile_cluster(const ir::Graph& graph, const BoundInputs& inputs,
-                                                      const Target& target);
+                                                      const Target& target, const CompileCache* cache = nullptr);
 
 // Programs by input shapes, and by the elements of inputs that shapes are computed from. Any number of threads may look
 // up at once; what is new is compiled by one of them while those that need another program go on. Beyond kCapacity

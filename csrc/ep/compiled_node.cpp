@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "ep/profiler.h"
 #include "ir/binding.h"
+#include "ir/constants.h"
 #include "ort/status.h"
 
 namespace vaip::ep {
@@ -40,6 +41,17 @@ void append_elements(std::vector<std::int64_t>& key, const void* data, std::int6
   }
 }
 
+// Programs for further shapes read the constants after their owner has gone.
+void copy_what_is_lent(ir::Graph& graph, const std::shared_ptr<const void>& lender) {
+  if (lender == nullptr) return;
+  for (ir::Value& value : graph.values) {
+    if (!value.constant) continue;
+    const std::shared_ptr<const std::byte>& data = value.constant->data;
+    if (!data.owner_before(lender) && !lender.owner_before(data))
+      value.constant = ir::copy_constant(data.get(), value.constant->size_bytes);
+  }
+}
+
 bool fits(Span<const std::int64_t> dims, const ir::Shape& declared) {
   return std::equal(dims.begin(), dims.end(), declared.begin(), declared.end(),
                     [](std::int64_t actual, std::int64_t dim) { return dim == ir::kDynamic || actual == dim; });
@@ -49,7 +61,8 @@ bool fits(Span<const std::int64_t> dims, const ir::Shape& declared) {
 
 CompiledNode::CompiledNode(std::string name, ir::Graph graph, const std::vector<std::string>& inputs,
                            const std::vector<std::string>& outputs, std::shared_ptr<const Target> target,
-                           std::shared_ptr<SessionRecord> record)
+                           std::shared_ptr<SessionRecord> record, const std::shared_ptr<const void>& lender,
+                           const MakeCache& make_cache)
     : OrtNodeComputeInfo{},
       name_(std::move(name)),
       inputs_(input_ports(graph, inputs, name_)),
@@ -72,9 +85,12 @@ CompiledNode::CompiledNode(std::string name, ir::Graph graph, const std::vector<
                   [](const Port& port) { return ir::is_static(port.shape) && !port.contents; })) {
     BoundInputs bound;
     for (const Port& port : inputs_) bound.shapes.push_back(port.shape);
-    static_program_ = compile(bound);
+    const std::optional<CompileCache> cache = make_cache ? make_cache() : std::nullopt;
+    static_program_ = compile(bound, cache ? &*cache : nullptr);
     note_use(static_program_);
     graph_ = {};
+  } else {
+    copy_what_is_lent(graph_, lender);
   }
 }
 
@@ -116,8 +132,8 @@ BoundInputs CompiledNode::inputs_of_key(Span<const std::int64_t> key) const {
   return bound;
 }
 
-std::shared_ptr<const ClusterProgram> CompiledNode::compile(const BoundInputs& inputs) {
-  auto program = compile_cluster(graph_, inputs, *target_);
+std::shared_ptr<const ClusterProgram> CompiledNode::compile(const BoundInputs& inputs, const CompileCache* cache) {
+  auto program = compile_cluster(graph_, inputs, *target_, cache);
   record_->count_program(cluster_);
   return program;
 }

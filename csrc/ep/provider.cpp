@@ -69,13 +69,18 @@ void claim_contexts(const frontend::OnnxGraph& graph, partition::Partition& part
 // A context of a cluster whose float layers had been converted says so: it was claimed as such.
 constexpr const char* kConversion = "bf16_conversion";
 
-// The nodes of a fused graph, with constants of their own: what they are, or what a context says that they were.
-frontend::ContextBinary cluster_content(const OrtGraph& graph, const partition::Config& config) {
-  frontend::OrtImport import = frontend::import_graph(graph, frontend::Constants::copy);
+struct ClusterContent {
+  frontend::ContextBinary cluster;
+  std::shared_ptr<const void> lender;  // owns constants that are onnxruntime's; null: there are none
+};
+
+// The nodes of a fused graph: what they are, or what a context says that they were.
+ClusterContent cluster_content(const OrtGraph& graph, const partition::Config& config) {
+  frontend::OrtImport import = frontend::import_graph(graph);
   if (import.graph.nodes.size() == 1 && is_own_context(import.graph.nodes[0]))
-    return read_context(import.graph.nodes[0], model_path(graph));
-  frontend::ContextBinary content{std::move(import.graph), {}};
-  if (partition::cluster_converts_floats(content.graph, config)) content.properties[kConversion] = "1";
+    return {read_context(import.graph.nodes[0], model_path(graph)), nullptr};
+  ClusterContent content{{std::move(import.graph), {}}, std::move(import.lender)};
+  if (partition::cluster_converts_floats(content.cluster.graph, config)) content.cluster.properties[kConversion] = "1";
   return content;
 }
 
@@ -104,6 +109,7 @@ Target make_target(const partition::Config& config) {
   target.executor.profile = config.host_profile;
   target.executor.device_rounding = config.device_rounding();
   target.executor.weights = runtime::make_weight_store();
+  target.executor.copies_constants = true;
   return target;
 }
 
@@ -182,7 +188,7 @@ GraphKey Provider::key_of(const OrtGraph& graph, const frontend::OnnxGraph& cont
 }
 
 void Provider::get_capability(const OrtGraph& graph, OrtEpGraphSupportInfo& claims) {
-  const frontend::OrtImport import = frontend::import_graph(graph, frontend::Constants::borrow);
+  const frontend::OrtImport import = frontend::import_graph(graph);
   ends_at_compile_ = configuration_error_ != nullptr;
   if (ends_at_compile_) return claim_any_node(import, claims);
   const GraphKey key = key_of(graph, import.graph);
@@ -252,12 +258,14 @@ void Provider::compile(Span<const OrtGraph* const> graphs, Span<const OrtNode* c
   std::vector<std::unique_ptr<CompiledNode>> nodes;
   std::vector<ort::Node> context_nodes;
   for (std::size_t i = 0; i < graphs.size(); ++i) {
-    frontend::ContextBinary cluster = cluster_content(*graphs[i], config_);
+    auto [cluster, lender] = cluster_content(*graphs[i], config_);
     const std::string name = node_name(*fused[i]);
     const std::vector<std::string> inputs = frontend::input_names(*fused[i]);
     const std::vector<std::string> outputs = frontend::output_names(*fused[i]);
     ir::Graph graph = frontend::lower(cluster.graph, cluster.properties.count(kConversion) != 0);
-    nodes.push_back(std::make_unique<CompiledNode>(name, std::move(graph), inputs, outputs, target_, record_));
+    const auto make_cache = [this, &content = cluster] { return cache_of(content); };
+    nodes.push_back(
+        std::make_unique<CompiledNode>(name, std::move(graph), inputs, outputs, target_, record_, lender, make_cache));
     if (context_.make) {
       context_nodes.push_back(
           make_context_node(name, inputs, outputs, std::move(cluster), context_, model_path(*graphs[i])));
@@ -267,13 +275,21 @@ void Provider::compile(Span<const OrtGraph* const> graphs, Span<const OrtNode* c
   for (std::size_t i = 0; i < context_nodes.size(); ++i) contexts[i] = context_nodes[i].release();
 }
 
+// By its place among the clusters: a session that compiles something else in the same directory replaces the file.
+std::optional<CompileCache> Provider::cache_of(const frontend::ContextBinary& cluster) {
+  if (config_.cache_dir.empty() || !config_.encryption_key.empty()) return std::nullopt;
+  const std::string name = detail::concat("compiled_cluster_", cached_clusters_++, ".vaip");
+  return CompileCache((session_directory(config_, record_->snapshot()) / name).string(), compile_key(cluster, *target_),
+                      [this](const std::string& message) { logger_.warning("VitisAIEP: " + message); });
+}
+
 void Provider::finish_initialization() {
   const std::lock_guard lock(finish_mutex_);
   if (finished_) return;
   throw_what_is_unfit(nullptr);
   const report::SessionReport report = record_->snapshot();
   announce(report);
-  write_session_files(config_, report);
+  write_session_files(config_, report, logger_);
   finished_.store(true, std::memory_order_release);
 }
 
@@ -299,7 +315,7 @@ void Provider::announce(const report::SessionReport& report) const {
 
 void Provider::write_files() const noexcept {
   try {
-    write_session_files(config_, record_->snapshot());
+    write_session_files(config_, record_->snapshot(), logger_);
   } catch (const std::exception& error) {
     logger_.error(std::string("VitisAIEP: the session's reports were not updated: ") + error.what());
   }

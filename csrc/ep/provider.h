@@ -6,9 +6,11 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "ep/cluster_program.h"
+#include "ep/compile_cache.h"
 #include "ep/options.h"
 #include "ep/session_registry.h"
 #include "frontend/ort_import.h"
@@ -42,6 +44,7 @@ class Provider : public OrtEp {
   void throw_what_is_unfit(const char* who_wants_all_claimed) const;
   void compile(Span<const OrtGraph* const> graphs, Span<const OrtNode* const> fused, OrtNodeComputeInfo** compiled,
                OrtNode** contexts);
+  std::optional<CompileCache> cache_of(const frontend::ContextBinary& cluster);
   void finish_initialization();
   void announce(const report::SessionReport& report) const;
   void write_files() const noexcept;
@@ -51,6 +54,7 @@ class Provider : public OrtEp {
   partition::Config config_;
   std::shared_ptr<const Target> target_;
   ContextOptions context_;
+  std::size_t cached_clusters_ = 0;
   std::exception_ptr configuration_error_;
   bool converts_floats_ = false;                            // of the model's own graph
   bool judges_before_onnxruntime_ = false;                  // see unfit

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "base/error.h"
 #include "base/fingerprint.h"
 #include "report/trace.h"
 
@@ -26,11 +27,20 @@ std::string default_cache_key(const report::SessionReport& report) {
   return key;
 }
 
-void write_session_files(const partition::Config& config, const report::SessionReport& report) {
+std::filesystem::path session_directory(const partition::Config& config, const report::SessionReport& report) {
+  return std::filesystem::path(config.cache_dir) /
+         (config.cache_key.empty() ? default_cache_key(report) : config.cache_key);
+}
+
+void write_session_files(const partition::Config& config, const report::SessionReport& report,
+                         const ort::Logger& logger) {
   if (!config.cache_dir.empty()) {
-    const std::string key = config.cache_key.empty() ? default_cache_key(report) : config.cache_key;
-    const std::filesystem::path file = std::filesystem::path(config.cache_dir) / key / "vitisai_ep_report.json";
-    report::write_file(file.string(), report::to_amd_json(report));
+    try {
+      const std::filesystem::path file = session_directory(config, report) / "vitisai_ep_report.json";
+      report::write_file(file.string(), report::to_amd_json(report));
+    } catch (const Error& error) {
+      logger.warning(std::string("VitisAIEP: cache_dir: ") + error.what());
+    }
   }
   if (!config.report_file.empty()) report::write_file(config.report_file, report::to_json(report));
   if (!config.trace_file.empty()) {

@@ -60,6 +60,7 @@ report::SessionReport SessionRecord::snapshot() const {
       entry.input_shapes = program.input_shapes;
       entry.timing = program.timing;
       entry.compile_ms = program.compile_ms;
+      entry.cache = program.cache;
       if (program.executor) report::note_host(*program.executor, entry);
     }
     all.clusters.push_back(std::move(entry));

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <new>
 #include <unordered_set>
 #include <utility>
 
 #include "base/error.h"
+#include "ir/constants.h"
 #include "ort/api.h"
 #include "ort/handles.h"
 #include "ort/status.h"
@@ -67,15 +67,8 @@ TensorInfo tensor_info(const OrtValueInfo& value) {
   return info;
 }
 
-// 64-byte aligned, as kernels like it.
-std::shared_ptr<const std::byte> copy_bytes(const void* data, size_t size) {
-  constexpr std::align_val_t kAlignment{64};
-  auto* bytes = static_cast<std::byte*>(::operator new(std::max<size_t>(size, 1), kAlignment));
-  if (size != 0) std::memcpy(bytes, data, size);
-  return {bytes, [](const std::byte* p) { ::operator delete(const_cast<std::byte*>(p), std::align_val_t{64}); }};
-}
-
-TensorData tensor_data(const OrtValue& value, Constants constants) {
+// lender: of the value's memory; null: it is copied.
+TensorData tensor_data(const OrtValue& value, const std::shared_ptr<const void>& lender) {
   ONNXTensorElementDataType element = ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
   const int64_t* dims = nullptr;
   size_t rank = 0;
@@ -85,12 +78,13 @@ TensorData tensor_data(const OrtValue& value, Constants constants) {
   tensor.shape.assign(dims, dims + rank);
   if (tensor.dtype == ir::DType::string) return tensor;  // no bytes to point at
   const void* data = nullptr;
+  size_t bytes = 0;
   check(api().GetTensorData(&value, &data));
-  check(api().GetTensorSizeInBytes(&value, &tensor.constant.size_bytes));
-  tensor.constant.data =
-      constants == Constants::copy
-          ? copy_bytes(data, tensor.constant.size_bytes)
-          : std::shared_ptr<const std::byte>(std::shared_ptr<void>(), static_cast<const std::byte*>(data));
+  check(api().GetTensorSizeInBytes(&value, &bytes));
+  if (lender != nullptr)
+    tensor.constant = {{lender, static_cast<const std::byte*>(data)}, bytes};
+  else
+    tensor.constant = ir::copy_constant(data, bytes);
   return tensor;
 }
 
@@ -157,7 +151,7 @@ bool read_attribute(const OrtOpAttr& attribute, Attribute& out) {
       OrtValue* value = nullptr;
       check(api().OpAttr_GetTensorAttributeAsOrtValue(&attribute, &value));
       const ort::Value owner(value);
-      out = tensor_data(*value, Constants::copy);  // the OrtValue is ours and goes now
+      out = tensor_data(*value, nullptr);  // the OrtValue is ours and goes now
       return true;
     }
     case ORT_OP_ATTR_UNDEFINED:
@@ -169,7 +163,7 @@ bool read_attribute(const OrtOpAttr& attribute, Attribute& out) {
 
 class Importer {
  public:
-  Importer(const OrtGraph& graph, Constants constants) : constants_(constants) {
+  explicit Importer(const OrtGraph& graph) {
     for (const OrtNode* node : elements<OrtNode>(graph, &OrtApi::Graph_GetNumNodes, &OrtApi::Graph_GetNodes)) {
       add_node(*node);
     }
@@ -238,7 +232,7 @@ class Importer {
     const OrtValue* value = nullptr;
     check(api().ValueInfo_GetInitializerValue(info, &value));
     if (value == nullptr) fail(ErrorKind::internal, "initializer '", name, "': onnxruntime has no value for it");
-    out_.graph.constants.emplace(name, tensor_data(*value, constants_));
+    out_.graph.constants.emplace(name, tensor_data(*value, out_.lender));
   }
 
   void add_input(const std::string& name) {
@@ -246,14 +240,13 @@ class Importer {
     if (inputs_.insert(name).second) out_.graph.inputs.push_back(name);
   }
 
-  Constants constants_;
   OrtImport out_;
   std::unordered_set<std::string> produced_, inputs_;
 };
 
 }  // namespace
 
-OrtImport import_graph(const OrtGraph& graph, Constants constants) { return Importer(graph, constants).take(); }
+OrtImport import_graph(const OrtGraph& graph) { return Importer(graph).take(); }
 
 std::vector<std::string> input_names(const OrtNode& node) {
   return names_of(elements<OrtValueInfo>(node, &OrtApi::Node_GetNumInputs, &OrtApi::Node_GetInputs));

@@ -61,6 +61,7 @@ class BlockMatMul : public Kernel {
         },
         threads_);
   }
+  bool reads(std::size_t input) const override { return input == 0; }
   std::size_t scratch_bytes() const override {
     return static_cast<std::size_t>(threads_) * static_cast<std::size_t>(depth_) * sizeof(double);
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/archive.h"
 #include "base/error.h"
 #include "kernels/multiversion.h"
 #include "kernels/parallel.h"
@@ -72,32 +73,46 @@ std::unique_ptr<ChunkedConv> ChunkedConv::create(const ConvProblem& problem, con
   std::unique_ptr<ChunkedConv> conv(new ChunkedConv(bands, x, choice, bands.is_cut() ? team : 1));
   const bool int8 = choice.path == ComputePath::int8;
   std::vector<Residual> residuals;
-  if (int8 && !options.cpu.int8_dot_product) residuals = split_saturating_pairs(weights);
+  if (int8 && !options.cpu.int8_dot_product && options.packed_from == nullptr)
+    residuals = split_saturating_pairs(weights);
   if (!conv->add_chunks(weights, options)) {
     put_back(residuals, weights);
     return nullptr;
   }
-  if (x.dtype == ir::DType::bf16) {
-    epilogue.set_rounded_accumulators();
-  } else {
+  if (options.packed_from != nullptr) {
+    conv->sums_.largest = options.packed_from->take_value<std::int64_t>();
+    conv->sums_.shares = options.packed_from->take_values<double>();
+    conv->residuals_ = ResidualProduct(conv->source_.remaining(weights.in_channels), options.cpu, *options.packed_from);
+  } else if (x.dtype != ir::DType::bf16) {
     const SourceRange source = {x.dtype, x.quant ? x.quant->zero_point[0] : 0};
-    epilogue.set_largest_accumulator(bounds.largest_accumulator(int8 ? Range{0, 255} : source.centred()));
-    std::vector<double> shares;  // the zero point's: the same at every pixel, since the padding holds it, too
-    for (const SignedSums& sums : bounds.channels)
-      shares.push_back(static_cast<double>(conv->source_.zero_point() * sums.total()));
-    epilogue.subtract(shares);
+    conv->sums_.largest = bounds.largest_accumulator(int8 ? Range{0, 255} : source.centred());
+    for (const SignedSums& sums : bounds.channels)  // the same at every pixel, since the padding holds it, too
+      conv->sums_.shares.push_back(static_cast<double>(conv->source_.zero_point() * sums.total()));
   }
   if (!residuals.empty())
     conv->residuals_ = ResidualProduct(conv->source_.remaining(weights.in_channels), weights, residuals, options.cpu);
   conv->plan_scratch();
+  if (x.dtype == ir::DType::bf16) {
+    epilogue.set_rounded_accumulators();
+  } else {
+    epilogue.set_largest_accumulator(conv->sums_.largest);
+    epilogue.subtract(conv->sums_.shares);
+  }
   return conv;
+}
+
+void ChunkedConv::store(ArchiveWriter& to) const {
+  for (const Chunk& chunk : chunks_) chunk.conv.store(to);
+  to.add_values<std::int64_t>({sums_.largest});
+  to.add_values(sums_.shares);
+  residuals_.store(to);
 }
 
 bool ChunkedConv::add_chunks(const LinearWeights& weights, const KernelOptions& options) {
   for (std::int64_t first = 0; first < weights.in_channels; first += choice_.chunk_channels) {
     const std::int64_t count = std::min(choice_.chunk_channels, weights.in_channels - first);
     std::optional<OneDnnConv> conv =
-        OneDnnConv::create(source_.remaining(count), choice_.path, options.cpu, weights, first, count, options.weights);
+        OneDnnConv::create(source_.remaining(count), choice_.path, options.cpu, weights, first, count, options);
     if (!conv) return false;
     chunks_.push_back({first, count, std::move(*conv)});
   }

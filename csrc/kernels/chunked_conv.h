@@ -20,10 +20,12 @@ class ChunkedConv {
  public:
   // choice: the int8, bf16 or f32 path. Takes what would saturate out of the weights, and tells the epilogue what to
   // expect. Null where oneDNN has no implementation, or none that is exact; weights and epilogue are then as before.
+  // options.packed_from: has what store() added, and weights and bounds are not looked at.
   static std::unique_ptr<ChunkedConv> create(const ConvProblem& problem, const Operand& x, const PathChoice& choice,
                                              LinearWeights& weights, const WeightBounds& bounds, Epilogue& epilogue,
                                              const KernelOptions& options);
 
+  void store(ArchiveWriter& to) const;
   std::size_t residual_count() const { return residuals_.residual_count(); }
   std::size_t packed_bytes() const;  // that it does not share
   std::size_t scratch_bytes() const { return static_cast<std::size_t>(threads_) * per_thread_; }
@@ -52,6 +54,12 @@ class ChunkedConv {
   LinearSource source_;
   std::vector<Chunk> chunks_;
   ResidualProduct residuals_;
+  // Of integers: the largest of all accumulators, and the zero point's share of each channel's.
+  struct Sums {
+    std::int64_t largest = 0;
+    std::vector<double> shares;
+  };
+  Sums sums_;
 
   // Byte offsets in a thread's scratch memory.
   struct Offsets {

@@ -13,7 +13,8 @@ std::unique_ptr<Kernel> make_conv(const ir::ConvAttrs& attrs, const LayerOperand
       w.shape[0] % attrs.groups != 0)
     fail(ErrorKind::invalid_model, "input ", ir::to_string(x.shape), ", weight ", ir::to_string(w.shape), " and ",
          attrs.groups, " groups do not fit together");
-  LinearWeights weights = conv_weights(attrs, w);
+  const Values values = LinearKernel::come_packed(x, options) ? Values::left_out : Values::read;
+  LinearWeights weights = conv_weights(attrs, w, values);
   std::vector<double> scale = weights.scale;
   for (double& s : scale) s *= x.affine().scale;
   Bias bias;

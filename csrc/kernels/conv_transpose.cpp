@@ -138,6 +138,7 @@ class ConvTransposeKernel : public Kernel {
       if (!phase.direct) interleave(phase, context.scratch, static_cast<std::byte*>(context.outputs[0]));
     }
   }
+  bool reads(std::size_t input) const override { return input != 1; }
   std::size_t scratch_bytes() const override {
     std::size_t largest = 0;
     for (const Phase& phase : phases_) largest = std::max(largest, phase.conv->scratch_bytes());

@@ -244,14 +244,17 @@ Int16Conv::Int16Conv(const ConvProblem& problem, const LinearWeights& weights, c
     return memory;
   };
   const LinearWeights::Source& source = weights.source;
-  const bool shares = options.weights && source.constant;
-  memory_ = shares ? options.weights->find_or_pack({source.constant, source.in_columns, source.zero_points,
-                                                    ComputePath::int16, 0, weights.in_channels, desc},
-                                                   make)
-                   : make();
+  const bool shares = options.weights && source.constant && options.packed_from == nullptr;
+  memory_ = options.packed_from != nullptr ? archived_memory(*options.packed_from, desc)
+            : shares ? options.weights->find_or_pack({source.constant, source.in_columns, source.zero_points,
+                                                      ComputePath::int16, 0, weights.in_channels, desc},
+                                                     make)
+                     : make();
   packed_ = static_cast<const std::int16_t*>(memory_.get_data_handle());
   packed_bytes_ = shares ? 0 : desc.get_size();
 }
+
+void Int16Conv::store(ArchiveWriter& to) const { store_memory(to, memory_); }
 
 Int16Conv::OuterTap Int16Conv::outer_tap(std::int64_t index) const {
   OuterTap tap;
@@ -268,7 +271,8 @@ Int16Conv::OuterTap Int16Conv::outer_tap(std::int64_t index) const {
 
 void Int16Conv::pack(const LinearWeights& weights, std::int16_t* packed) const {
   const std::int64_t panel = depth_ * kWidth;
-  std::fill_n(packed, problem_.groups * panels_ * panel, std::int16_t{0});
+  const bool is_full = group_outputs_ % kWidth == 0 && weights.per_channel() == depth_;
+  if (!is_full) std::fill_n(packed, problem_.groups * panels_ * panel, std::int16_t{0});
   parallel_for(weights.out_channels, weights.per_channel(), [&](std::int64_t begin, std::int64_t end, int) {
     for (std::int64_t oc = begin; oc < end; ++oc) {
       const std::int64_t group = oc / group_outputs_, column = oc % group_outputs_;

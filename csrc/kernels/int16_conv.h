@@ -22,7 +22,7 @@ class Int16Conv {
  public:
   // x: the source, of integers that fit 16 bits less their zero point. Sums may exceed 32 bits where `wide`, for which
   // the weights have to be of 8. Without the CPU's instruction it is slow.
-  // options.weights: where packed weights are kept, or null.
+  // options.packed_from: has what store() added, and nothing is packed then.
   Int16Conv(const ConvProblem& problem, const LinearWeights& weights, const Operand& x, const KernelOptions& options,
             bool wide);
 
@@ -30,7 +30,8 @@ class Int16Conv {
   static bool suits(const ConvProblem& problem, ir::DType source);
 
   std::size_t packed_bytes() const { return packed_bytes_; }  // that it does not share
-  std::size_t scratch_bytes() const;                          // for the team at hand
+  void store(ArchiveWriter& to) const;
+  std::size_t scratch_bytes() const;  // for the team at hand
   void execute(const void* x, const Epilogue& epilogue, const EpilogueInputs& added, std::byte* scratch,
                void* output) const;
 

@@ -126,6 +126,7 @@ class IntegerProduct : public Kernel {
       }
     });
   }
+  bool reads(std::size_t input) const override { return input != kB; }
   std::size_t scratch_bytes() const override { return at_product_ + product_->scratch_bytes(); }
   std::size_t packed_bytes() const override {
     return product_->packed_bytes() + ones_.size() * sizeof(std::int32_t) +

@@ -12,6 +12,11 @@
 #include "kernels/compute_path.h"
 #include "kernels/operand.h"
 
+namespace vaip {
+class ArchiveReader;
+class ArchiveWriter;
+}  // namespace vaip
+
 namespace vaip::kernels {
 
 // What a kernel keeps per concurrent run besides scratch memory, e.g. oneDNN's memory objects.
@@ -35,6 +40,9 @@ class Kernel {
   virtual ~Kernel() = default;
 
   virtual void execute(const ExecutionContext& context) const = 0;
+  // Whether execute() reads this input of the layer; weights that were packed at construction it does not. Constants
+  // in LayerOperands are read at construction only.
+  virtual bool reads(std::size_t /*input*/) const { return true; }
   virtual std::size_t scratch_bytes() const { return 0; }
   virtual std::size_t packed_bytes() const { return 0; }  // weights and tables that it alone owns
   virtual std::unique_ptr<KernelState> make_state() const { return nullptr; }
@@ -58,6 +66,11 @@ struct KernelOptions {
   // The numerics of the device, with this rounding mode (srs.h); without it, ONNX's.
   std::optional<Rounding> device_rounding;
   ProgramWeights* weights = nullptr;  // where kernels keep what others may share (weight_store.h); null: nowhere
+  // Weights that the same layer's kernel packed before, in an earlier process; null: they are packed now, and added to
+  // packed_to unless that is null. What is read stays where it is: the reader outlives the kernel, and what is added
+  // is borrowed from the kernel.
+  ArchiveReader* packed_from = nullptr;
+  ArchiveWriter* packed_to = nullptr;
 };
 
 // Throws Error naming the layer when it is malformed or nothing here executes it.

@@ -3,8 +3,10 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <array>
 #include <limits>
 
+#include "base/archive.h"
 #include "base/error.h"
 #include "kernels/gemm.h"
 #include "kernels/parallel.h"
@@ -26,9 +28,22 @@ LinearKernel::LinearKernel(const ConvProblem& problem, LinearWeights weights, co
   SourceRange source;
   source.dtype = x.dtype;
   source.zero_point = x.quant ? x.quant->zero_point[0] : 0;
+  if (come_packed(x, options))
+    restore(weights, options);
+  else
+    pack(weights, source, options);
+  if (choice_.path == ComputePath::f64) plan_f64_scratch();
+}
+
+bool LinearKernel::come_packed(const Operand& x, const KernelOptions& options) {
+  return options.packed_from != nullptr && x.dtype != DType::bf16;  // whose values have a say in how they are used
+}
+
+void LinearKernel::pack(LinearWeights& weights, const SourceRange& source, KernelOptions options) {
+  options.packed_from = nullptr;
   const WeightBounds bounds = bounds_of(weights);
   CpuTraits cpu = options.cpu;  // what it has for this problem
-  cpu.int16_dot_product = cpu.int16_dot_product && Int16Conv::suits(problem_, x.dtype);
+  cpu.int16_dot_product = cpu.int16_dot_product && Int16Conv::suits(problem_, x_.dtype);
   choice_ = options.path ? require_path(*options.path, weights, bounds, source, cpu)
                          : choose_path(weights, bounds, source, cpu);
   while (choice_.path != ComputePath::f64 && !build(weights, bounds, source, options)) {
@@ -36,22 +51,49 @@ LinearKernel::LinearKernel(const ConvProblem& problem, LinearWeights weights, co
     const auto next = static_cast<ComputePath>(static_cast<int>(choice_.path) + 1);
     choice_ = choose_path(weights, bounds, source, cpu, next);
   }
-  if (choice_.path != ComputePath::f64) return;
-  build_f64(weights);
-  plan_f64_scratch();
+  if (choice_.path == ComputePath::f64) build_f64(weights);
+  if (options.packed_to != nullptr && !source.is_bf16()) store(*options.packed_to);
 }
 
 bool LinearKernel::build(LinearWeights& weights, const WeightBounds& bounds, const SourceRange& range,
                          const KernelOptions& options) {
   if (choice_.path == ComputePath::int16) {
-    const std::int64_t largest = bounds.largest_accumulator(range.centred());
-    int16_ =
-        std::make_unique<Int16Conv>(problem_, weights, x_, options, largest > std::numeric_limits<std::int32_t>::max());
-    epilogue_.set_largest_accumulator(largest);
+    largest_accumulator_ = bounds.largest_accumulator(range.centred());
+    make_int16(weights, options);
     return true;
   }
   chunked_ = ChunkedConv::create(problem_, x_, choice_, weights, bounds, epilogue_, options);
   return chunked_ != nullptr;
+}
+
+void LinearKernel::make_int16(const LinearWeights& weights, const KernelOptions& options) {
+  const bool wide = largest_accumulator_ > std::numeric_limits<std::int32_t>::max();
+  int16_ = std::make_unique<Int16Conv>(problem_, weights, x_, options, wide);
+  epilogue_.set_largest_accumulator(largest_accumulator_);
+}
+
+void LinearKernel::store(ArchiveWriter& to) const {
+  to.add_values<std::int64_t>(
+      {static_cast<std::int64_t>(choice_.path), choice_.chunk_channels, choice_.chunks, largest_accumulator_});
+  if (int16_) return int16_->store(to);
+  if (chunked_) return chunked_->store(to);
+  to.add_view(Span<const double>(panels_));
+}
+
+void LinearKernel::restore(LinearWeights& weights, const KernelOptions& options) {
+  ArchiveReader& from = *options.packed_from;
+  const auto choice = from.take_value<std::array<std::int64_t, 4>>();
+  choice_ = {static_cast<ComputePath>(choice[0]), choice[1], choice[2]};
+  largest_accumulator_ = choice[3];
+  if (choice_.path > ComputePath::f64 || choice_.chunk_channels < 1) from.reject("no kernel is made in this way");
+  if (choice_.path == ComputePath::f64) {
+    panels_ = from.take_values<double>();
+  } else if (choice_.path == ComputePath::int16) {
+    make_int16(weights, options);
+  } else {
+    chunked_ = ChunkedConv::create(problem_, x_, choice_, weights, {}, epilogue_, options);
+    if (!chunked_) from.reject("oneDNN has no such convolution");
+  }
 }
 
 void LinearKernel::build_f64(const LinearWeights& w) {

@@ -80,28 +80,32 @@ bool centre_all(const Operand& w, const Arrangement& arrangement, const std::vec
 }
 
 // Notes scales apart from integers where the parameters are per tensor or per output channel; else applies them.
-void fill(LinearWeights& weights, const Operand& w, std::size_t channel_axis, bool in_columns) {
+void fill(LinearWeights& weights, const Operand& w, std::size_t channel_axis, bool in_columns, Values values) {
   check_size(w);
   const auto channels = static_cast<std::size_t>(weights.out_channels);
   const auto count = static_cast<std::size_t>(w.count());
   const Arrangement arrangement = {weights.out_channels, weights.per_channel(), in_columns};
   weights.scale.assign(channels, 1.0);
-  const auto place_real = [&](const std::vector<double>& values) {
+  const auto place_real = [&](const std::vector<double>& real) {
     weights.real.resize(count);
     for (std::size_t i = 0; i < count; ++i)
-      weights.real[in_columns ? i % channels * (count / channels) + i / channels : i] = values[i];
+      weights.real[in_columns ? i % channels * (count / channels) + i / channels : i] = real[i];
   };
   const bool narrow = ir::is_integer(w.dtype) && ir::size_of(w.dtype) <= 2;
   const bool along_channels =
       w.per_tensor() || (static_cast<std::size_t>(w.quant->axis) == channel_axis && w.quant->scale.size() == channels);
   if (!w.quant) weights.source = {w.constant->data, in_columns, {}};
-  if (!narrow || !along_channels) return place_real(real_values(w));
+  if (!narrow || !along_channels) {
+    if (values == Values::read) place_real(real_values(w));
+    return;
+  }
 
   const std::vector<std::int32_t> zero_points = w.quant ? w.quant->zero_point : std::vector<std::int32_t>{0};
   weights.source = {w.constant->data, in_columns, zero_points};
   if (w.quant)
     for (std::size_t c = 0; c < channels; ++c)
       weights.scale[c] = static_cast<double>(w.quant->scale[w.per_tensor() ? 0 : c]);
+  if (values == Values::left_out) return;
   weights.integers.resize(count);
   if (centre_all(w, arrangement, zero_points, weights.integers.data())) return;
   weights.integers.clear();
@@ -112,21 +116,21 @@ void fill(LinearWeights& weights, const Operand& w, std::size_t channel_axis, bo
 
 }  // namespace
 
-LinearWeights conv_weights(const ir::ConvAttrs& attrs, const Operand& w) {
+LinearWeights conv_weights(const ir::ConvAttrs& attrs, const Operand& w, Values values) {
   LinearWeights weights;
   weights.out_channels = w.shape[0];
   weights.in_channels = w.shape[1];
   weights.taps = ir::element_count(ir::Shape(w.shape.begin() + 2, w.shape.end()));
   weights.groups = attrs.groups;
-  fill(weights, w, 0, false);
+  fill(weights, w, 0, false, values);
   return weights;
 }
 
-LinearWeights matmul_weights(const Operand& b, bool transposed) {
+LinearWeights matmul_weights(const Operand& b, bool transposed, Values values) {
   LinearWeights weights;
   weights.out_channels = b.shape[transposed ? 0 : 1];
   weights.in_channels = b.shape[transposed ? 1 : 0];
-  fill(weights, b, transposed ? 0 : 1, !transposed);
+  fill(weights, b, transposed ? 0 : 1, !transposed, values);
   return weights;
 }
 

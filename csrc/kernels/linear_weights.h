@@ -30,10 +30,13 @@ struct LinearWeights {
   std::int64_t per_channel() const { return in_channels * taps; }
 };
 
+// Whether the values are wanted, or shape and scale only.
+enum class Values : std::uint8_t { read, left_out };
+
 // [M, C/group, kernel...] constants as they are; per-channel parameters along axis 0.
-LinearWeights conv_weights(const ir::ConvAttrs& attrs, const Operand& w);
+LinearWeights conv_weights(const ir::ConvAttrs& attrs, const Operand& w, Values values = Values::read);
 
 // A constant [K, N] (or [N, K] if transposed): per-channel parameters along the axis of N.
-LinearWeights matmul_weights(const Operand& b, bool transposed);
+LinearWeights matmul_weights(const Operand& b, bool transposed, Values values = Values::read);
 
 }  // namespace vaip::kernels

@@ -23,6 +23,7 @@ class TransposedMatMul : public Kernel {
                             inputs_ > 3 ? context.inputs[3] : nullptr};
     product_->execute({inputs, context.outputs, context.scratch + turned_bytes_, context.state});
   }
+  bool reads(std::size_t input) const override { return product_->reads(input); }
   std::size_t scratch_bytes() const override { return turned_bytes_ + product_->scratch_bytes(); }
   std::size_t packed_bytes() const override { return product_->packed_bytes(); }
   std::unique_ptr<KernelState> make_state() const override { return product_->make_state(); }
@@ -51,7 +52,8 @@ std::unique_ptr<Kernel> make_matmul(const ir::MatMulAttrs& attrs, const LayerOpe
     weights_operand.shape = {b.shape[0], 1};
     weights_operand.strides = {1, 1};
   }
-  LinearWeights weights = matmul_weights(weights_operand, attrs.transpose_b && b.rank() == 2);
+  const Values values = LinearKernel::come_packed(a, options) ? Values::left_out : Values::read;
+  LinearWeights weights = matmul_weights(weights_operand, attrs.transpose_b && b.rank() == 2, values);
   std::vector<double> scale = weights.scale;
   for (double& s : scale) s *= a.affine().scale * attrs.alpha;
 

@@ -72,7 +72,7 @@ memory::dims with_prefix(memory::dims prefix, const ir::Shape& spatial) {
 
 std::optional<OneDnnConv> OneDnnConv::create(const ConvProblem& p, ComputePath path, const CpuTraits& cpu,
                                              const LinearWeights& weights, std::int64_t first, std::int64_t count,
-                                             ProgramWeights* shared) {
+                                             const KernelOptions& options) {
   if (p.spatial_rank() < 1 || p.spatial_rank() > 3) return std::nullopt;
   const bool int8 = path == ComputePath::int8;
   const memory::format_tag tag = channels_last_tag(p.spatial_rank());
@@ -101,17 +101,19 @@ std::optional<OneDnnConv> OneDnnConv::create(const ConvProblem& p, ComputePath p
 
   const auto pack = [&] { return pack_chunk(weights, first, count, weight_dims, int8, packed_desc); };
   const LinearWeights::Source& source_of_weights = weights.source;
-  const bool shares = shared && source_of_weights.constant;
-  const memory packed = shares ? shared->find_or_pack({source_of_weights.constant, source_of_weights.in_columns,
-                                                       source_of_weights.zero_points, path, first, count, packed_desc},
-                                                      pack)
-                               : pack();
+  const bool shares = options.weights && source_of_weights.constant && options.packed_from == nullptr;
+  const memory packed =
+      options.packed_from != nullptr ? archived_memory(*options.packed_from, packed_desc)
+      : shares ? options.weights->find_or_pack({source_of_weights.constant, source_of_weights.in_columns,
+                                                source_of_weights.zero_points, path, first, count, packed_desc},
+                                               pack)
+               : pack();
 
   OneDnnPrimitive primitive(dnnl::convolution_forward(desc), {{DNNL_ARG_WEIGHTS, packed}},
                             {{DNNL_ARG_SRC, desc.src_desc()},
                              {DNNL_ARG_DST, desc.dst_desc()},
                              {DNNL_ARG_SCRATCHPAD, desc.scratchpad_desc()}});
-  return OneDnnConv(std::move(primitive), implementation, desc.scratchpad_desc().get_size(),
+  return OneDnnConv(std::move(primitive), packed, implementation, desc.scratchpad_desc().get_size(),
                     shares ? 0 : packed_desc.get_size());
 }
 

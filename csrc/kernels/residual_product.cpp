@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/archive.h"
 #include "kernels/multiversion.h"
 #include "kernels/parallel.h"
 
@@ -50,18 +51,45 @@ ResidualProduct::ResidualProduct(const ConvProblem& problem, const LinearWeights
   for (const Term& term : terms) {
     if (last == nullptr || last->block != term.block || last->place != term.place) {
       ++first_cell_[static_cast<std::size_t>(term.block) + 1];
-      cells_.emplace_back();
-      places_.push_back({term.residual->tap, static_cast<std::int32_t>(term.in_channel / 2 * 2)});
+      own_cells_.emplace_back();
+      own_places_.push_back({term.residual->tap, static_cast<std::int32_t>(term.in_channel / 2 * 2)});
     }
     last = &term;
-    cells_.back().weights[term.residual->out_channel % kLanes * 2 + term.in_channel % 2] =
+    own_cells_.back().weights[term.residual->out_channel % kLanes * 2 + term.in_channel % 2] =
         static_cast<std::int16_t>(term.residual->value);
   }
-  std::vector<bool> used(static_cast<std::size_t>(weights.taps), false);
-  for (const Place& place : places_) used[static_cast<std::size_t>(place.tap)] = true;
-  for (std::int64_t tap = 0; tap < weights.taps; ++tap)
-    if (used[static_cast<std::size_t>(tap)]) add_tap(tap);
+  cells_ = own_cells_;
+  places_ = own_places_;
+  add_taps();
   for (std::size_t b = 1; b < first_cell_.size(); ++b) first_cell_[b] += first_cell_[b - 1];
+}
+
+ResidualProduct::ResidualProduct(const ConvProblem& problem, const CpuTraits& cpu, ArchiveReader& from)
+    : problem_(problem),
+      residuals_(from.take_value<std::size_t>()),
+      dot_product_(cpu.int16_dot_product),
+      threads_(omp_get_max_threads()),
+      tap_count_(ir::element_count(problem.kernel)) {
+  if (empty()) return;
+  first_cell_ = from.take_values<std::size_t>();
+  cells_ = from.take_view<Cell>();
+  places_ = from.take_view<Place>();
+  add_taps();
+}
+
+void ResidualProduct::store(ArchiveWriter& to) const {
+  to.add_values<std::size_t>({residuals_});
+  if (empty()) return;
+  to.add_values(first_cell_);
+  to.add_view(cells_);
+  to.add_view(places_);
+}
+
+void ResidualProduct::add_taps() {
+  std::vector<bool> used(static_cast<std::size_t>(tap_count_), false);
+  for (const Place& place : places_) used[static_cast<std::size_t>(place.tap)] = true;
+  for (std::int64_t tap = 0; tap < tap_count_; ++tap)
+    if (used[static_cast<std::size_t>(tap)]) add_tap(tap);
 }
 
 void ResidualProduct::add_tap(std::int64_t index) {

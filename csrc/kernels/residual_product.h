@@ -8,19 +8,31 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/span.h"
 #include "kernels/compute_path.h"
 #include "kernels/conv_problem.h"
 #include "kernels/linear_weights.h"
 #include "kernels/weight_bounds.h"
+
+namespace vaip {
+class ArchiveReader;
+class ArchiveWriter;
+}  // namespace vaip
 
 namespace vaip::kernels {
 
 class ResidualProduct {
  public:
   ResidualProduct() = default;
+  ResidualProduct(ResidualProduct&&) = default;
+  ResidualProduct& operator=(ResidualProduct&&) = default;
   // residuals: of `weights`. problem: of the source as oneDNN is given it, whose padding holds zeros.
   ResidualProduct(const ConvProblem& problem, const LinearWeights& weights, const std::vector<Residual>& residuals,
                   const CpuTraits& cpu);
+
+  // As stored: what is left of it does not depend on the weights.
+  ResidualProduct(const ConvProblem& problem, const CpuTraits& cpu, ArchiveReader& from);
+  void store(ArchiveWriter& to) const;
 
   bool empty() const { return residuals_ == 0; }
   std::size_t residual_count() const { return residuals_; }
@@ -45,6 +57,7 @@ class ResidualProduct {
   };
   using Pixels = const std::int16_t* const*;  // under each tap, of kPixels pixels
 
+  void add_taps();  // that any cell is of
   void add_block(std::size_t block, Pixels pixels, std::int64_t count, std::int32_t* acc) const;
   void add_tap(std::int64_t index);
   // Points to what is under each tap of the window at an output pixel, the p-th of those that are worked on.
@@ -59,8 +72,10 @@ class ResidualProduct {
   std::vector<Tap> taps_;                          // that any cell is of
   std::array<std::int64_t, kMaxRank> furthest_{};  // of their steps
   std::vector<std::size_t> first_cell_;            // of each block of output channels, and the end
-  std::vector<Cell> cells_;
-  std::vector<Place> places_;
+  std::vector<Cell> own_cells_;                    // of which these are all, unless they are an archive's
+  std::vector<Place> own_places_;
+  Span<const Cell> cells_;
+  Span<const Place> places_;
 };
 
 }  // namespace vaip::kernels

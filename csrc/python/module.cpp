@@ -27,6 +27,7 @@ void register_errors(py::module_& module) {
 
 PYBIND11_MODULE(_core, module) {
   module.doc() = "VAIP's C++ core";
+  module.attr("__version__") = VAIP_VERSION;
   register_errors(module);
   vaip::python::bind_session_reports(module);
   vaip::python::bind_configuration(module);

@@ -65,6 +65,18 @@ Json host_profile_json(const ClusterEntry& cluster) {
   return {{"runs", cluster.host_runs}, {"steps", std::move(steps)}};
 }
 
+const char* name(CacheUse use) {
+  switch (use) {
+    case CacheUse::off:
+      return "off";
+    case CacheUse::miss:
+      return "miss";
+    case CacheUse::hit:
+      break;
+  }
+  return "hit";
+}
+
 Json cluster_json(const ClusterEntry& cluster) {
   Json out = {{"name", cluster.name},
               {"input_shapes", cluster.input_shapes},
@@ -74,6 +86,7 @@ Json cluster_json(const ClusterEntry& cluster) {
               {"host_cycles", std::llround(cluster.timing.host_cycles)},
               {"layers", cluster.timing.layers.size()},
               {"compile_ms", cluster.compile_ms},
+              {"cache", name(cluster.cache)},
               {"arena_bytes", cluster.arena_bytes},
               {"packed_weight_bytes", cluster.packed_weight_bytes}};
   if (!cluster.host_steps.empty()) out["host_profile"] = host_profile_json(cluster);

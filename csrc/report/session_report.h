@@ -23,11 +23,16 @@ struct NodeEntry {  // every node of the graph that the EP was given
   std::string reason;  // of an unclaimed node
 };
 
+// Whether a cluster's program came from the directory of the option cache_dir: there is none, or shapes are dynamic; it
+// was compiled, and written there; it was read.
+enum class CacheUse : std::uint8_t { off, miss, hit };
+
 struct ClusterEntry {
   std::string name;                                     // onnxruntime's fused node name
   std::vector<std::vector<std::int64_t>> input_shapes;  // of the program that was last compiled or run
   sim::Timing timing;  // of that program; empty (cycles 0) while a dynamic cluster has not run yet
   double compile_ms = 0;
+  CacheUse cache = CacheUse::off;
   std::size_t arena_bytes = 0, packed_weight_bytes = 0;
   int programs = 0;                              // shapes compiled so far
   std::size_t host_runs = 0;                     // that were profiled: 0 where that was not asked for

@@ -19,7 +19,7 @@ Arena::Arena(const ExecutionPlan& plan)
           address = memory_.get() + storage.offset;
           break;
         case Storage::Kind::constant:
-          address = const_cast<void*>(storage.constant);
+          address = const_cast<std::byte*>(storage.constant.data.get());
           break;  // only ever an input
         case Storage::Kind::graph_input:
           patches_.push_back({pointers_.size(), storage.index, false});

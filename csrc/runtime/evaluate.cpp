@@ -1,21 +1,9 @@
 #include "runtime/evaluate.h"
 
-#include <algorithm>
-#include <new>
-
+#include "ir/constants.h"
 #include "runtime/executor.h"
 
 namespace vaip::runtime {
-namespace {
-
-// Aligned as kernels like it.
-std::shared_ptr<std::byte> allocate(std::size_t bytes) {
-  constexpr std::align_val_t kAlignment{64};
-  auto* data = static_cast<std::byte*>(::operator new(std::max<std::size_t>(bytes, 1), kAlignment));
-  return {data, [](std::byte* p) { ::operator delete(p, kAlignment); }};
-}
-
-}  // namespace
 
 std::vector<ir::Constant> evaluate(const ir::Graph& graph, const ir::Layer& layer) {
   ir::Graph alone;
@@ -33,7 +21,7 @@ std::vector<ir::Constant> evaluate(const ir::Graph& graph, const ir::Layer& laye
     const ir::Value& value = alone.value(copy.outputs[i]);
     const std::int64_t count = ir::element_count(value.shape);
     const std::size_t bytes = static_cast<std::size_t>(count) * ir::size_of(value.dtype);
-    const std::shared_ptr<std::byte> data = allocate(bytes);
+    const std::shared_ptr<std::byte> data = ir::allocate_constant(bytes);
     outputs.push_back(data.get());
     results[i] = {data, bytes};
     alone.outputs.push_back(copy.outputs[i]);

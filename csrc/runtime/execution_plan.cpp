@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "ir/constants.h"
 #include "kernels/layers.h"
 
 namespace vaip::runtime {
@@ -25,10 +26,8 @@ bool strides_agree(const ir::Shape& dims, const ir::Shape& a, const ir::Shape& b
 
 }  // namespace
 
-ExecutionPlan::ExecutionPlan(const ir::Graph& graph, const kernels::KernelOptions& options)
+ExecutionPlan::ExecutionPlan(const ir::Graph& graph, const kernels::KernelOptions& options, bool copies_constants)
     : graph_(&graph), options_(options), tensors_(graph.values.size()) {
-  for (const ir::Value& value : graph.values)
-    if (value.constant) constants_.push_back(*value.constant);
   for (std::size_t i = 0; i < graph.inputs.size(); ++i) {
     Storage storage;
     storage.kind = Storage::Kind::graph_input;
@@ -44,6 +43,7 @@ ExecutionPlan::ExecutionPlan(const ir::Graph& graph, const kernels::KernelOption
       add_layer(layer);
   }
   for (std::size_t i = 0; i < graph.outputs.size(); ++i) bind_output(i, graph.outputs[i]);
+  keep_constants(copies_constants);
   assign_memory();
   tensors_.clear();
   graph_ = nullptr;
@@ -80,7 +80,7 @@ const ExecutionPlan::Tensor& ExecutionPlan::tensor_as_stored(ir::ValueId id, Lay
   if (!value.constant) fail(ErrorKind::internal, "tensor '", value.name, "' is read before any layer writes it");
   Storage storage;
   storage.kind = Storage::Kind::constant;
-  storage.constant = value.constant->data.get();
+  storage.constant = *value.constant;
   return define(id, Layout::row_major, add_storage(storage));
 }
 
@@ -172,9 +172,11 @@ void ExecutionPlan::add_layer(const ir::Layer& layer) {
     operands.outputs.push_back(tensor.operand);
     outputs.push_back(tensor.storage);
   }
-  if (has_elements)
-    add_step(
-        {layer.name, layer.op, kernels::make_kernel(operands, options_), std::move(inputs), std::move(outputs), 0});
+  if (!has_elements) return;
+  std::unique_ptr<kernels::Kernel> kernel = kernels::make_kernel(operands, options_);
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    if (!kernel->reads(i)) inputs[i] = -1;
+  add_step({layer.name, layer.op, std::move(kernel), std::move(inputs), std::move(outputs), 0});
 }
 
 // A view where nothing but the shape changes; it needs the elements in their logical order, unless the shape is the
@@ -233,6 +235,17 @@ void ExecutionPlan::bind_output(std::size_t index, ir::ValueId id) {
   output.index = index;
   const int to = add_storage(output);
   if (tensor.operand.count() > 0) add_reorder(tensor.operand, tensor.operand, tensor.storage, to);
+}
+
+// Those that steps read; weights that kernels have packed go with the graph.
+void ExecutionPlan::keep_constants(bool copies) {
+  for (Storage& storage : storages_) {
+    if (storage.kind != Storage::Kind::constant) continue;
+    if (storage.first_step < 0)
+      storage.constant = {};
+    else if (copies)
+      storage.constant = ir::copy_constant(storage.constant.data.get(), storage.constant.size_bytes);
+  }
 }
 
 void ExecutionPlan::assign_memory() {

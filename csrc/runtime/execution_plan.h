@@ -18,8 +18,8 @@ namespace vaip::runtime {
 // Memory that one or more tensors (views of each other) live in.
 struct Storage {
   enum class Kind : std::uint8_t { arena, graph_input, graph_output, constant } kind = Kind::arena;
-  std::size_t index = 0;           // of the graph input or output
-  const void* constant = nullptr;  // the address
+  std::size_t index = 0;  // of the graph input or output
+  ir::Constant constant;  // only while a step reads it
   std::size_t bytes = 0;
   int first_step = -1, last_step = -1;
   std::size_t offset = 0;  // in the arena
@@ -35,7 +35,9 @@ struct Step {
 // Immutable after construction.
 class ExecutionPlan {
  public:
-  explicit ExecutionPlan(const ir::Graph& graph, const kernels::KernelOptions& options = {});
+  // copies_constants: nothing of the graph's is needed afterwards.
+  explicit ExecutionPlan(const ir::Graph& graph, const kernels::KernelOptions& options = {},
+                         bool copies_constants = false);
 
   const std::vector<Step>& steps() const { return steps_; }
   const std::vector<Storage>& storages() const { return storages_; }
@@ -54,6 +56,7 @@ class ExecutionPlan {
   void add_reshape(const ir::Layer& layer);
   void add_transpose(const ir::Layer& layer, const ir::TransposeAttrs& attrs);
   void bind_output(std::size_t index, ir::ValueId id);
+  void keep_constants(bool copies);
   void assign_memory();
 
   kernels::Layout output_layout(const ir::Layer& layer, const ir::Shape& output) const;
@@ -69,7 +72,6 @@ class ExecutionPlan {
   std::vector<Layouts> tensors_;
   std::vector<Storage> storages_;
   std::vector<Step> steps_;
-  std::vector<ir::Constant> constants_;  // keeps their bytes alive
   std::size_t arena_bytes_ = 0;
   std::size_t reorders_ = 0;
 };

@@ -1,6 +1,7 @@
 #include "runtime/executor.h"
 
 #include "base/error.h"
+#include "kernels/onednn.h"
 #include "kernels/weight_store.h"
 #include "runtime/arena.h"
 #include "runtime/execution_plan.h"
@@ -10,24 +11,28 @@
 namespace vaip::runtime {
 
 struct Executor::Impl {
-  Impl(const ir::Graph& graph, int team, bool profiled, const kernels::KernelOptions& kernel_options,
-       std::shared_ptr<kernels::WeightStore> store)
+  Impl(const ir::Graph& graph, int team, const ExecutorOptions& options)
       : threads(team),
-        weights(std::move(store)),
-        plan(fuse_layers(graph), with(kernel_options, weights)),
+        packed_from(options.packed_from),
+        weights(options.weights ? options.weights : make_weight_store()),
+        plan(fuse_layers(graph), kernel_options(options), options.copies_constants),
         arenas(plan) {
     for (const ir::ValueId id : graph.inputs) inputs.emplace_back(graph.value(id));
     for (const ir::ValueId id : graph.outputs) outputs.emplace_back(graph.value(id));
-    if (!profiled) return;
+    if (!options.profile) return;
     std::vector<StepProfile> steps;
     for (const Step& step : plan.steps())
       steps.push_back({step.name, step.op, step.kernel->implementation(), step.kernel->macs()});
     profile.emplace(std::move(steps));
   }
 
-  static kernels::KernelOptions with(kernels::KernelOptions options, kernels::ProgramWeights& weights) {
-    options.weights = &weights;
-    return options;
+  kernels::KernelOptions kernel_options(const ExecutorOptions& options) {
+    kernels::KernelOptions result;
+    result.device_rounding = options.device_rounding;
+    result.weights = &weights;
+    result.packed_from = packed_from.get();
+    result.packed_to = options.packed_to;
+    return result;
   }
 
   // What run() is given a pointer to.
@@ -37,6 +42,7 @@ struct Executor::Impl {
     bool empty;
   };
   int threads;
+  std::shared_ptr<ArchiveReader> packed_from;  // keeps in memory what kernels read
   kernels::ProgramWeights weights;
   ExecutionPlan plan;
   ArenaPool arenas;
@@ -53,6 +59,12 @@ auto with_team(int threads, const Make& make) {
   return make();
 }
 
+int team_size(const ExecutorOptions& options) {
+  if (options.num_threads < 0)
+    fail(ErrorKind::invalid_argument, "num_threads is ", options.num_threads, "; 0 means all physical cores");
+  return options.num_threads == 0 ? physical_cores() : options.num_threads;
+}
+
 template <typename Pointers, typename Ports>
 void check(const char* what, const Pointers& pointers, const Ports& ports) {
   if (pointers.size() != ports.size())
@@ -66,15 +78,16 @@ void check(const char* what, const Pointers& pointers, const Ports& ports) {
 
 std::shared_ptr<kernels::WeightStore> make_weight_store() { return std::make_shared<kernels::WeightStore>(); }
 
+std::string packing_traits(const ExecutorOptions& options) {
+  const auto rounding = options.device_rounding ? kernels::name(*options.device_rounding) : std::string_view("onnx");
+  const kernels::CpuTraits cpu = kernels::host_cpu();
+  return detail::concat(kernels::onednn_traits(), ", dot products ", cpu.int8_dot_product, cpu.int16_dot_product,
+                        cpu.bf16_dot_product, ", threads ", team_size(options), ", rounding ", rounding);
+}
+
 Executor::Executor(const ir::Graph& graph, const ExecutorOptions& options) {
-  if (options.num_threads < 0)
-    fail(ErrorKind::invalid_argument, "num_threads is ", options.num_threads, "; 0 means all physical cores");
-  const int threads = options.num_threads == 0 ? physical_cores() : options.num_threads;
-  kernels::KernelOptions kernel_options;
-  kernel_options.device_rounding = options.device_rounding;
-  const auto store = options.weights ? options.weights : make_weight_store();
-  impl_ = with_team(threads,
-                    [&] { return std::make_unique<Impl>(graph, threads, options.profile, kernel_options, store); });
+  const int threads = team_size(options);
+  impl_ = with_team(threads, [&] { return std::make_unique<Impl>(graph, threads, options); });
 }
 
 Executor::~Executor() = default;

@@ -4,12 +4,18 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/span.h"
 #include "ir/graph.h"
 #include "kernels/rounding.h"
 #include "runtime/host_profile.h"
+
+namespace vaip {
+class ArchiveReader;
+class ArchiveWriter;
+}  // namespace vaip
 
 namespace vaip::kernels {
 struct PackedWeights;
@@ -25,9 +31,18 @@ struct ExecutorOptions {
   bool profile = false;  // time each step of each run
   // Executors that are given the same one share packed weights; null: nothing is shared.
   std::shared_ptr<kernels::WeightStore> weights = nullptr;
+  // The graph's constants may go once the executor is made; else those that are read are shared with it.
+  bool copies_constants = false;
+  // What an executor for the same graph, options, CPU and number of threads has packed, in an earlier process; null: it
+  // is packed now, and added to packed_to unless that is null. That may be written while the executor lives.
+  std::shared_ptr<ArchiveReader> packed_from = nullptr;
+  ArchiveWriter* packed_to = nullptr;
 };
 
 std::shared_ptr<kernels::WeightStore> make_weight_store();
+
+// All but the graph that packed weights depend on: options, number of threads, oneDNN, CPU.
+std::string packing_traits(const ExecutorOptions& options);
 
 // Thread-safe: any number of threads may call run() at once; each uses an arena of its own, kept for the next run, so
 // that runs allocate nothing once as many arenas exist as run concurrently. Results do not depend on the number of
@@ -35,7 +50,7 @@ std::shared_ptr<kernels::WeightStore> make_weight_store();
 class Executor {
  public:
   // graph: shapes static. Packs weights and plans memory here, once. Throws Error naming the layer that it cannot
-  // execute.
+  // execute, or the archive that does not have what it should.
   explicit Executor(const ir::Graph& graph, const ExecutorOptions& options = {});
   ~Executor();
   Executor(Executor&&) noexcept;

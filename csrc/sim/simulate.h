@@ -6,6 +6,8 @@
 // plays every layer from its first descriptor to its last (event/play.h).
 #pragma once
 
+#include <limits>
+
 #include "base/span.h"
 #include "sim/kernel_model.h"
 #include "sim/layer_program.h"
@@ -25,6 +27,11 @@ struct LayerCost {
 
 // By the steady state. kernel: from KernelModel for layer.kernel; given, so that a search looks its constants up once.
 LayerCost layer_cost(const LayerProgram& layer, const KernelCycles& kernel, const Target& target);
+
+// What the layer takes at least: never more than layer_cost().cycles, and a few times faster to tell, so that a search
+// need not look closer at what is surely too slow. Faster still where the cores alone take more than `enough`.
+double least_cycles(const LayerProgram& layer, const KernelCycles& kernel, const Target& target,
+                    double enough = std::numeric_limits<double>::infinity());
 
 // start, observer: of `event` (may be null); see sim/event/observer.h.
 LayerTiming time_layer(const LayerProgram& layer, const Target& target, Mode mode = Mode::steady,

@@ -8,9 +8,7 @@ Quark's operators and use as many threads as their options say. Results are exac
 the device is in vaip.reports().
 """
 
-from importlib.metadata import version as _version
-
-from vaip._core import Error
+from vaip._core import Error, __version__
 from vaip.description import Device, device, devices
 from vaip.registration import get_ep_name, get_ep_names, get_library_path, register, unregister
 from vaip.report import Layer, Report, Timing
@@ -26,7 +24,6 @@ from vaip.simulation import (
     simulate,
 )
 
-__version__ = _version("vaip")
 __all__ = [
     "Convolution",
     "Device",
@@ -34,6 +31,7 @@ __all__ = [
     "Layer",
     "Report",
     "Timing",
+    "__version__",
     "device",
     "devices",
     "estimate_attention",

@@ -10,6 +10,7 @@ ConvStage: TypeAlias = tuple[tuple[int, int], tuple[int, int], int, int, bool, i
 class Error(ValueError):
     """A configuration, option, device, model or input that VAIP cannot work with; the message says which and why."""
 
+__version__: str
 SESSION_TAG: str
 INTRA_OP_NUM_THREADS: str
 

@@ -43,7 +43,7 @@ class NpuSession:
         register()
         tag = uuid4().hex
         with _device_file(device) as device_name:
-            provider_options = _provider_options(device_name, config, options, threads)
+            provider_options = self.options = _provider_options(device_name, config, options, threads)
             _core.resolve_options(provider_options)  # onnxruntime would only log what is wrong and run on the CPU
             providers = [(EP_NAME, provider_options), "CPUExecutionProvider"]
             config_entries = {_core.SESSION_TAG: tag, ALLOW_SPINNING: "0"}

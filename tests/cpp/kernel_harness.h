@@ -6,12 +6,17 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
+#include <unistd.h>
+
+#include "base/archive.h"
 #include "check.h"
 #include "kernels/kernel.h"
 
@@ -259,6 +264,35 @@ inline ir::Layer layer_of(ir::LayerAttrs attrs) {
   return layer;
 }
 
+// Runs a kernel, which is not given inputs that it says it does not read.
+inline void execute(const kernels::Kernel& kernel, std::vector<const void*> inputs, std::vector<void*>& outputs) {
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    if (!kernel.reads(i)) inputs[i] = nullptr;
+  const auto state = kernel.make_state();
+  const std::size_t scratch_bytes = (kernel.scratch_bytes() + 127) / 64 * 64;
+  std::unique_ptr<void, decltype(&std::free)> scratch(std::aligned_alloc(64, scratch_bytes), &std::free);
+  std::memset(scratch.get(), 0xCB, scratch_bytes);
+  kernel.execute({inputs.data(), outputs.data(), static_cast<std::byte*>(scratch.get()), state.get()});
+}
+
+// A kernel of the same layer that finds its weights packed, in a file as another process would.
+struct KernelOfAnArchive {
+  std::unique_ptr<ArchiveReader> archive;
+  std::unique_ptr<kernels::Kernel> kernel;
+};
+inline KernelOfAnArchive remake(const kernels::LayerOperands& operands, kernels::KernelOptions options,
+                                const ArchiveWriter& packed) {
+  const auto path = std::filesystem::temp_directory_path() / ("vaip_kernel_" + std::to_string(::getpid()));
+  packed.write(path.string(), {1, 2});
+  KernelOfAnArchive result{ArchiveReader::open(path.string(), {1, 2}), nullptr};
+  std::filesystem::remove(path);
+  options.packed_to = nullptr;
+  options.packed_from = result.archive.get();
+  result.kernel = kernels::make_kernel(operands, options);
+  result.archive->expect_end();
+  return result;
+}
+
 // Makes the layer's kernel and runs it into `outputs`, whose description says what is expected of it. nullptr: an
 // absent input.
 inline void run_layer(const ir::Layer& layer, const std::vector<const Tensor*>& inputs,
@@ -278,12 +312,19 @@ inline void run_layer(const ir::Layer& layer, const std::vector<const Tensor*>& 
     memory.emplace_back(operands.outputs.back().size_bytes() + 64, std::byte{0xA5});
     out.push_back(memory.back().data() + 32);
   }
-  const auto kernel = kernels::make_kernel(operands, options);
-  const auto state = kernel->make_state();
-  const std::size_t scratch_bytes = (kernel->scratch_bytes() + 127) / 64 * 64;
-  std::unique_ptr<void, decltype(&std::free)> scratch(std::aligned_alloc(64, scratch_bytes), &std::free);
-  std::memset(scratch.get(), 0xCB, scratch_bytes);
-  kernel->execute({in.data(), out.data(), static_cast<std::byte*>(scratch.get()), state.get()});
+  ArchiveWriter packed;
+  kernels::KernelOptions packing = options;
+  packing.packed_to = &packed;
+  const auto kernel = kernels::make_kernel(operands, packing);
+  execute(*kernel, in, out);
+  const auto outputs_then = memory;
+  for (std::size_t i = inputs.size(); i < memory.size(); ++i)
+    std::fill(memory[i].begin(), memory[i].end(), std::byte{0xA5});
+  const KernelOfAnArchive remade = remake(operands, options, packed);
+  execute(*remade.kernel, in, out);
+  CHECK(memory == outputs_then);
+  CHECK_EQ(remade.kernel->implementation(), kernel->implementation());
+  CHECK_EQ(remade.kernel->packed_bytes(), kernel->packed_bytes());
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const std::vector<std::byte>& bytes = memory[inputs.size() + i];
     for (std::size_t g = 0; g < 32; ++g)

@@ -1,12 +1,14 @@
 #include <chrono>
 #include <cmath>
 #include <initializer_list>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "check.h"
+#include "compiler/mapping/contraction.h"
 #include "compiler/program.h"
 #include "mapping_graphs.h"
 
@@ -278,6 +280,48 @@ TEST(random_layers_respect_the_capacities) {
     compile_checked(b.finish({z}), options(devices[static_cast<std::size_t>(between(0, 4))],
                                            stacks[static_cast<std::size_t>(between(0, 4))]));
   }
+}
+
+// The search skips what is slower by this bound than the fastest known: any tile has to respect it, not only the best.
+TEST(no_mapping_takes_less_than_its_lower_bound) {
+  std::mt19937 random(11);
+  const auto between = [&](int low, int high) {
+    return std::uniform_int_distribution<std::int64_t>(low, high)(random);
+  };
+  int compared = 0, close = 0;
+  for (int i = 0; i < 6000; ++i) {
+    const auto device = device::load(i % 2 == 0 ? "strix" : "phoenix");
+    const auto stack = device::load_stack(i % 3 == 0 ? "iron" : "vitisai");
+    const sim::Target target(*device, *stack);
+    const compiler::Region region = compiler::make_region(target, std::nullopt, std::nullopt);
+    compiler::Contraction problem;
+    problem.kind = i % 4 < 2 ? sim::KernelKind::convolution : sim::KernelKind::matmul;
+    const std::int64_t side = problem.kind == sim::KernelKind::convolution ? between(1, 3) : 1;
+    const std::int64_t height = side == 1 ? 1 : between(1, 60), width = between(1, side == 1 ? 3000 : 60);
+    problem.vertical = {height + side - 1, height, 1, side};
+    problem.horizontal = {width + side - 1, width, 1, side};
+    problem.window = side * side;
+    problem.channels = between(1, 64) * 8;
+    problem.n = between(1, 64) * 8;
+    problem.a_bytes = problem.vertical.input * problem.horizontal.input * problem.channels;
+    problem.b_bytes = problem.window * problem.channels * problem.n;
+    problem.c_bytes = height * width * problem.n;
+    problem.a_in_l2 = between(0, 3) == 0;
+    problem.c_in_l2 = between(0, 3) == 0;
+    problem.b_row_major = between(0, 2) == 0;
+    const compiler::Tile tile = {between(1, 32) * 4, between(1, 16) * 8, between(1, 16) * 8};
+    const auto layer = compiler::map_contraction(problem, region, target, {tile, between(1, 2)});
+    if (!layer) continue;
+    const sim::KernelCycles kernel =
+        sim::KernelModel(layer->kernel, target.device, target.profile).cycles(layer->kernel);
+    const double least = sim::least_cycles(*layer, kernel, target),
+                 exact = sim::layer_cost(*layer, kernel, target).cycles;
+    CHECK(least > 0 && least <= exact);
+    ++compared;
+    close += least > 0.8 * exact ? 1 : 0;
+  }
+  CHECK(compared > 1000);
+  CHECK(2 * close > compared);  // or it would spare the search little
 }
 
 TEST(a_layer_that_fits_nowhere_is_named) {

@@ -116,6 +116,7 @@ class TestRun:
         assert layer["tile"].keys() == {"m", "k", "n"}
         assert value["host_ms"]["session_load"] > 0
         assert value["host_ms"]["run_median"] > 0
+        assert 10**7 < value["host_memory"]["loaded_bytes"] <= value["host_memory"]["peak_bytes"] < 10**10
         assert value["throughput"]["unit"] == "image"
         assert value["throughput"]["per_run"] == 1
         assert value["throughput"]["per_second"] == pytest.approx(1e3 / value["latency_ms"])
@@ -206,6 +207,12 @@ class TestBench:
         text = vaip_command("bench", digits_int8, "--runs", "2").stdout
         assert "digits_int8.onnx" in text
         assert "100.000 %" in text
+
+    def test_memory(self, vaip_command: CommandLine, digits_int8: Path) -> None:
+        (model,) = vaip_command.json("bench", digits_int8, "--runs", "2", "--memory")["models"]
+        for name in ("vaip", "cpu"):
+            assert 10**7 < model[name]["loaded_bytes"] <= model[name]["peak_bytes"] < 10**10
+        assert "peak_bytes" not in model.get("cpu_precise", {})
 
     def test_agreement_counts_differences(self) -> None:
         from vaip.cli.bench import compare

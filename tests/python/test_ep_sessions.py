@@ -238,7 +238,6 @@ BAD_OPTIONS = {
     "unknown device": ({"device": "strik"}, ["strik", "strix"]),
     "not a number": ({"num_threads": "many"}, ["num_threads", "many"]),
     "missing file": ({"config_file": "/no/such/file.json"}, ["/no/such/file.json"]),
-    "unwritable cache": ({"cache_dir": "/dev/null/cache"}, ["/dev/null/cache"]),
     "unwritable report": ({"report_file": "/dev/null/report.json"}, ["/dev/null/report.json"]),
 }
 

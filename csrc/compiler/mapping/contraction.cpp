@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
+#include <numeric>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "compiler/mapping/candidates.h"
@@ -26,6 +30,7 @@ struct Candidate {
   std::int64_t across_m = 1, across_n = 1;       // cores side by side
   Order order = Order::stream;
   bool other_resident = false;  // the operand that is not stationary lies in L2 as a whole
+  double least_cycles = 0;      // that it takes
 };
 
 class Mapper {
@@ -49,11 +54,11 @@ class Mapper {
           candidate.across_m = across_m;
           candidate.across_n = across_n;
           candidate.channels = deepest_channels(candidate);
-          if (candidate.channels > 0) try_orders(candidate);
+          if (candidate.channels > 0) add_orders(candidate);
         }
       }
     }
-    return best_;
+    return best();
   }
 
   std::optional<LayerProgram> with_tile(const Tile& tile) {
@@ -64,8 +69,8 @@ class Mapper {
     const auto [across_m, across_n] = streaming_distribution();
     candidate.across_m = across_m;
     candidate.across_n = across_n;
-    try_orders(candidate);
-    return best_;
+    add_orders(candidate);
+    return best();
   }
 
  private:
@@ -151,35 +156,55 @@ class Mapper {
     return std::min(low, ceil_div(ceil_div(p_.channels, calls), granule)) * granule;  // equal steps
   }
 
-  void try_orders(Candidate c) {
-    const std::int64_t l1 = l1_bytes(c);
-    if (l1 > region_.core_bytes) return;
-    if (!flow_.adaptive) {
-      consider(c, l1);
-      return;
-    }
+  void add_orders(Candidate c) {
+    if (l1_bytes(c) > region_.core_bytes) return;
+    if (!flow_.adaptive) return add(c);
     for (const Order order : {Order::a_stationary, Order::b_stationary, Order::stream}) {
       for (const bool resident : {false, true}) {
         if (order == Order::stream && resident) continue;
         c.order = order;
         c.other_resident = resident;
-        consider(c, l1);
+        add(c);
       }
     }
   }
 
-  void consider(const Candidate& c, std::int64_t l1) {
-    if (!build(c, l1)) return;
-    const sim::LayerCost cost = sim::layer_cost(layer_, model_.cycles(layer_.kernel), target_);
-    const std::int64_t ddr = layer_.a.far.bytes + layer_.b.far.bytes;
-    if (best_ && (cost.cycles > best_cycles_ || (cost.cycles == best_cycles_ && ddr >= best_ddr_))) return;
-    best_ = layer_;
-    best_cycles_ = cost.cycles;
-    best_ddr_ = ddr;
+  void add(Candidate c) {
+    if (!build(c)) return;
+    const sim::KernelCycles kernel = model_.cycles(layer_.kernel);
+    c.least_cycles = sim::least_cycles(layer_, kernel, target_, reached_);
+    if (c.least_cycles > reached_) return;
+    candidates_.push_back(c);
+    if (c.least_cycles >= lowest_) return;
+    lowest_ = c.least_cycles;
+    reached_ = std::min(reached_, sim::layer_cost(layer_, kernel, target_).cycles);
+  }
+
+  // The fastest; of equals the one that reads least from DDR, and of these the first. Those that may be fastest are
+  // timed first, so that few are timed at all.
+  std::optional<LayerProgram> best() {
+    std::vector<std::size_t> order(candidates_.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+      return std::pair(candidates_[a].least_cycles, a) < std::pair(candidates_[b].least_cycles, b);
+    });
+    std::optional<LayerProgram> best;
+    std::tuple<double, std::int64_t, std::size_t> best_rank;
+    for (const std::size_t index : order) {
+      const Candidate& candidate = candidates_[index];
+      if (best && candidate.least_cycles > std::get<0>(best_rank)) break;
+      build(candidate);
+      const sim::LayerCost cost = sim::layer_cost(layer_, model_.cycles(layer_.kernel), target_);
+      const std::tuple rank(cost.cycles, layer_.a.far.bytes + layer_.b.far.bytes, index);
+      if (best && rank >= best_rank) continue;
+      best = layer_;
+      best_rank = rank;
+    }
+    return best;
   }
 
   // Writes the candidate's program into layer_; false when it does not fit L2.
-  bool build(const Candidate& c, std::int64_t l1) {
+  bool build(const Candidate& c) {
     const std::int64_t tiles_per_problem =
         p_.images * ceil_div(p_.vertical.output, c.tile_height) * ceil_div(p_.horizontal.output, c.tile_width);
     const std::int64_t m_tiles = p_.batch * tiles_per_problem;
@@ -253,7 +278,7 @@ class Mapper {
       layer_.rows = ceil_div(cores_m * cores_n, layer_.columns);
     }
     layer_.macs = p_.macs();
-    layer_.l1_bytes = l1;
+    layer_.l1_bytes = l1_bytes(c);
     layer_.l2_bytes = ceil_div(a_l2 + b_l2 + (c_doubled ? 2 : 1) * c_l2, region_.columns);
 
     const device::Device& device = target_.device;
@@ -371,10 +396,10 @@ class Mapper {
   const device::Profile::Dataflow& flow_;
   std::int64_t c_buffers_;
   sim::KernelModel model_;
-  LayerProgram layer_;  // of the candidate under consideration
-  std::optional<LayerProgram> best_;
-  double best_cycles_ = 0;
-  std::int64_t best_ddr_ = 0;
+  LayerProgram layer_;                 // of the candidate under consideration
+  std::vector<Candidate> candidates_;  // but for those that are surely slower than another
+  // Cycles: the lowest of their bounds, and what the best of those takes that had it.
+  double lowest_ = std::numeric_limits<double>::infinity(), reached_ = lowest_;
 };
 
 bool has_disjoint_windows(const Contraction& problem) {

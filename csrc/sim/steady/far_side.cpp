@@ -11,13 +11,6 @@ double first_waves(const Path& path, std::int64_t groups) {
   return static_cast<double>((count + groups - 1) / groups) / static_cast<double>(count);
 }
 
-// Of what a run fetches of an input, what a call and those before it need.
-double fetched_by(const Path& path, std::int64_t call) {
-  if (!path.schedule) return 0;
-  const TileSchedule& schedule = *path.schedule;
-  return std::min(1.0, static_cast<double>(schedule.tiles_in_units(schedule.units_by_call(call))) / path.unique);
-}
-
 }  // namespace
 
 FarSide::FarSide(const LayerProgram& layer, const Target& target)
@@ -48,12 +41,26 @@ double FarSide::start(const Path& path, bool first_run) const {
   return run_gap_ + (static_cast<double>(path.far.tasks) >= runs_ ? path.far.task_cycles : 0);
 }
 
+double FarSide::fetched_by(const Path& path, std::int64_t call) {
+  if (!path.schedule) return 0;
+  const TileSchedule& schedule = *path.schedule;
+  return std::min(1.0, static_cast<double>(schedule.tiles_in_units(schedule.units_by_call(call))) / path.unique);
+}
+
+double FarSide::pauses(std::size_t operand, double share) const {
+  const ShimWork& work = works_[operand];
+  return std::max(0.0, share * static_cast<double>(work.tasks) / runs_ - 1) * work.task_cycles;
+}
+
+double FarSide::alone(std::size_t operand, double share) const {
+  return share * works_[operand].data_cycles / runs_ + pauses(operand, share);
+}
+
 Shares FarSide::transfer(const Shares& shares) const {
   Shares data, pauses;
   for (std::size_t i = 0; i < data.size(); ++i) {
-    const ShimWork& work = works_[i];
-    data[i] = shares[i] * work.data_cycles / runs_;
-    pauses[i] = std::max(0.0, shares[i] * static_cast<double>(work.tasks) / runs_ - 1) * work.task_cycles;
+    data[i] = shares[i] * works_[i].data_cycles / runs_;
+    pauses[i] = this->pauses(i, shares[i]);
   }
   const Shares together = share_.race(data);
   Shares finish = together;

@@ -40,6 +40,10 @@ class FarSide {
   double start(const Path& path, bool first_run) const;
   // When shares of what a run fetches and writes have crossed the shim channels, if all begin at once.
   Shares transfer(const Shares& shares) const;
+  // When that of one operand has, if the others leave DRAM to it.
+  double alone(std::size_t operand, double share) const;
+  // Of what a run fetches of an input, what a call and those before it need.
+  static double fetched_by(const Path& path, std::int64_t call);
   // When the units of an input that a call and those before it need have come, and what is needed first of the other.
   // groups: of cores that are served one after another, of which the first is meant. written: share of the output that
   // leaves meanwhile.
@@ -51,6 +55,7 @@ class FarSide {
   static std::int64_t call_of_last_unit(const Path& path, std::int64_t call);
 
  private:
+  double pauses(std::size_t operand, double share) const;  // of its channels, between tasks
   Path make_path(const Operand& operand, const ShimWork& far, const Target& target) const;
 
   const LayerProgram& layer_;

@@ -18,6 +18,8 @@ using steady::FarSide;
 using steady::Path;
 using steady::Shares;
 
+constexpr double kRounding = 1e-9;  // of sums that are formed in another order
+
 class Steady {
  public:
   Steady(const LayerProgram& layer, const KernelCycles& kernel, const Target& target)
@@ -52,6 +54,25 @@ class Steady {
     busy.exposed_cycles =
         result.cycles - std::max({busy.compute_cycles, busy.l1_cycles, busy.l2_cycles, busy.ddr_cycles});
     return result;
+  }
+
+  // Of what cost() takes the longest of: the cores' work, each stream's, and each shim channel's as if it had DRAM to
+  // itself; and what DRAM needs for both inputs.
+  double least() const {
+    if (layer_.kernel.kind == KernelKind::copy) return 0;
+    const auto last_call = static_cast<std::int64_t>(calls_) - 1;
+    double longest = std::max(core_ + c().near_tile, c().near);
+    Shares fetched{};
+    for (const std::size_t i : {0, 1}) {
+      const Path& path = far_.path(i);
+      if (path.tiles == 0) continue;
+      longest = std::max(longest, path.near);
+      if (path.far.tasks == 0) continue;
+      fetched[i] = FarSide::fetched_by(path, last_call);
+      longest = std::max(longest, far_.alone(i, fetched[i]));
+    }
+    longest = std::max({longest, far_.dram().busy_cycles(fetched) / runs_, c().far.tasks > 0 ? far_.alone(2, 1) : 0});
+    return runs_ * longest * (1 - kRounding);
   }
 
  private:
@@ -194,16 +215,31 @@ class Steady {
   double pace_ = 0;                // per call, of cores and streams
 };
 
+bool occupies_array(const LayerProgram& layer) {
+  return layer.kernel.kind != KernelKind::none && layer.kernel.kind != KernelKind::host;
+}
+
 }  // namespace
 
 LayerCost layer_cost(const LayerProgram& layer, const KernelCycles& kernel, const Target& target) {
   const double dispatch = dispatch_cycles(layer, target);
   LayerCost result;
-  if (layer.kernel.kind != KernelKind::none && layer.kernel.kind != KernelKind::host)
-    result = Steady(layer, kernel, target).cost();
+  if (occupies_array(layer)) result = Steady(layer, kernel, target).cost();
   result.breakdown.dispatch_cycles = dispatch;
   result.cycles += dispatch;
   return result;
+}
+
+double least_cycles(const LayerProgram& layer, const KernelCycles& kernel, const Target& target, double enough) {
+  const double dispatch = dispatch_cycles(layer, target);
+  if (!occupies_array(layer)) return dispatch;
+  const auto blocks = static_cast<double>(layer.blocks);
+  const double cores = layer.kernel.kind == KernelKind::copy
+                           ? 0
+                           : blocks * (static_cast<double>(layer.steps) * call_cycles(layer, kernel, target) +
+                                       block_cycles(layer, kernel, target));
+  const double by_cores = dispatch + cores * (1 - kRounding);
+  return by_cores > enough ? by_cores : dispatch + Steady(layer, kernel, target).least();
 }
 
 }  // namespace vaip::sim

@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from vaip import host_memory
 from vaip.cli.common import (
     ConfigOption,
     DeviceOption,
@@ -33,6 +34,8 @@ from vaip.cli.common import (
 )
 from vaip.cli.timing import RunTimes, timed_run
 from vaip.inputs import Arrays, make_inputs
+from vaip.operators import uses_quark_operators
+from vaip.registration import EP_NAME, get_library_path
 from vaip.sessions import NpuSession, cpu_saturates, cpu_session
 
 if TYPE_CHECKING:
@@ -87,6 +90,9 @@ def bench(
     inputs: InputOption = [],  # noqa: B006 (typer copies it)
     dims: DimOption = [],  # noqa: B006
     options: ProviderOption = [],  # noqa: B006
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Also measure each provider's memory, in a process of its own.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Time models on VitisAIEP and on onnxruntime's CPU provider, on this host.
@@ -109,6 +115,7 @@ def bench(
                     given=given,
                     dims=sizes,
                     seed=seed,
+                    memory=memory,
                 )
             )
     values = {"against": against.value, "threads": threads, "runs": runs, "models": results}
@@ -126,6 +133,7 @@ def measure(
     given: Arrays | None = None,
     dims: Mapping[str, int] | None = None,
     seed: int = 0,
+    memory: bool = False,
 ) -> dict[str, Any]:
     """What --json prints of one model."""
     start = perf_counter()
@@ -146,9 +154,10 @@ def measure(
     )
     times = _in_turns(sessions, arrays, runs, threads)
     report = npu.report()
+    taken = _memory(model, npu, arrays, threads) if memory else {}
     return {
         "model": str(model),
-        **{name: times[name].to_dict() | {"load_ms": load_ms[name]} for name in sessions},
+        **{name: times[name].to_dict() | {"load_ms": load_ms[name]} | taken.get(name, {}) for name in sessions},
         "ratio": times["cpu"].median_ms / times["vaip"].median_ms,
         "agreement": asdict(agreement) | {"percent": agreement.percent},
         "nodes": report.nodes.to_dict(),
@@ -156,6 +165,16 @@ def measure(
         "device": report.device,
         "notes": notes,
     }
+
+
+def _memory(model: Path, npu: NpuSession, inputs: Arrays, threads: int) -> dict[str, dict[str, int]]:
+    """By provider; a precise CPU session is measured by nobody who minds its memory."""
+    operators = get_library_path() if uses_quark_operators(model) else None
+    ours = host_memory.measure(model, [[EP_NAME, npu.options], "CPUExecutionProvider"], inputs, threads=threads)
+    theirs = host_memory.measure(
+        model, ["CPUExecutionProvider"], inputs, threads=threads, operators=operators, imports_vaip=False
+    )
+    return {"vaip": ours.to_dict(), "cpu": theirs.to_dict()}
 
 
 def precise_session(model: Path, threads: int) -> tuple[onnxruntime.InferenceSession, str]:
@@ -212,7 +231,8 @@ def _shown(results: list[dict[str, Any]], runs: int, threads: int) -> Renderable
     )
     for column in ("model", "provider"):
         table.add_column(column)
-    for column in ("median", "min", "p95", "load", "cpu/vaip", "equal outputs"):
+    with_memory = any("peak_bytes" in result["vaip"] for result in results)
+    for column in ("median", "min", "p95", "load", *(["peak MiB"] if with_memory else []), "cpu/vaip", "equal outputs"):
         table.add_column(column, justify="right")
     for result in results:
         for name in ("vaip", "cpu", "cpu_precise"):
@@ -225,6 +245,7 @@ def _shown(results: list[dict[str, Any]], runs: int, threads: int) -> Renderable
                 name,
                 *(f"{times[key]:.3f}" for key in ("median_ms", "min_ms", "p95_ms")),
                 f"{times['load_ms']:.0f}",
+                *([f"{times['peak_bytes'] / 2**20:,.0f}" if "peak_bytes" in times else ""] if with_memory else []),
                 f"{result['ratio']:.2f}" if first else "",
                 f"{result['agreement']['percent']:.3f} %" if first else "",
             )

@@ -33,6 +33,7 @@ from vaip.cli.common import (
     what_if,
 )
 from vaip.cli.timing import RunTimes, timed_run
+from vaip.host_memory import HostMemory
 from vaip.inputs import make_inputs
 from vaip.sessions import NpuSession
 from vaip.throughput import work_of
@@ -83,19 +84,23 @@ def run(
         start = time.perf_counter()
         session = NpuSession(model, device=device, config=config, options=provider_options, threads=threads)
         load_ms = 1e3 * (time.perf_counter() - start)
+        loaded = HostMemory.of_this_process()
         arrays = make_inputs(session.onnxruntime, given, dims=sizes, seed=seed)
         results = session.onnxruntime.run(None, arrays)
         times = RunTimes.of([timed_run(session.onnxruntime, arrays) for _ in range(runs)])
         report = session.report()
     host_ms = {"session_load": load_ms, "run_median": times.median_ms, "run_min": times.min_ms, "run_p95": times.p95_ms}
-    values: dict[str, Any] = report.to_dict() | {"model": str(model), "host_ms": host_ms}
+    peak = HostMemory.of_this_process().peak_bytes
+    host_memory = {"loaded_bytes": loaded.resident_bytes, "peak_bytes": peak}
+    values: dict[str, Any] = report.to_dict() | {"model": str(model), "host_ms": host_ms, "host_memory": host_memory}
     shown: list[RenderableType] = [*what_if(values["overrides"]), report]
     if report.latency_ms:
         work = work_of(arrays)
         rate = work.per_second(report.latency_ms)
         values["throughput"] = {"unit": work.unit, "per_run": work.count, "per_second": rate}
         shown.append(Text(f"Throughput: {rate:,.1f} {work.unit}s/s predicted, {work.count:,} in a run"))
-    shown.append(Text(f"On this host: load {load_ms:.1f} ms, run {times.median_ms:.2f} ms (median of {runs})"))
+    on_host = f"load {load_ms:.1f} ms, run {times.median_ms:.2f} ms (median of {runs}), at most {peak / 2**20:,.0f} MiB"
+    shown.append(Text(f"On this host: {on_host}"))
     shown += [cluster.host_profile for cluster in report.clusters if cluster.host_profile is not None]
     if trace is not None:
         report.trace(trace)

@@ -114,6 +114,7 @@ class Cluster(_Record):
     programs: int = 0  # input shapes that it was compiled for so far
     input_shapes: list[list[int]] = field(default_factory=list)  # of the latest
     compile_ms: float = 0.0
+    cache: str = "off"  # or with the option cache_dir: "miss" where it was compiled, "hit" where it was read
     arena_bytes: int = 0
     packed_weight_bytes: int = 0
     host_profile: HostProfile | None = None  # with the option host_profile, once it has run
