@@ -26,7 +26,7 @@ constexpr std::int64_t kDepthBlock = 512;      // a panel of that depth stays in
 constexpr std::int64_t kWideDepthBlock = 256;  // products of s16 and s8 whose sum surely fits 32 bits
 constexpr std::int64_t kBlockBytes = 1 << 18;  // of rows and sums: half of a usual second-level cache
 constexpr std::int64_t kLongestDenseRow = 256;
-constexpr std::int64_t kLeastPixels = 16;  // for fewer, weights of twice the bytes take longer to read
+constexpr std::int64_t kLeastPixels = 16;  // for fewer, gathering and widening take longer than they save
 
 constexpr std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
@@ -66,6 +66,10 @@ inline bool centre_short([[maybe_unused]] const T* source, [[maybe_unused]] std:
 #else
   return false;
 #endif
+}
+
+VAIP_MULTIVERSION void widen(const std::int8_t* __restrict in, std::int64_t count, std::int16_t* __restrict out) {
+  for (std::int64_t i = 0; i < count; ++i) out[i] = in[i];
 }
 
 VAIP_MULTIVERSION void add(const std::int32_t* __restrict sums, std::int64_t count, bool is_first,
@@ -215,12 +219,13 @@ bool Int16Conv::suits(const ConvProblem& problem, ir::DType source) {
 }
 
 Int16Conv::Int16Conv(const ConvProblem& problem, const LinearWeights& weights, const Operand& x,
-                     const KernelOptions& options, bool wide)
+                     const KernelOptions& options, const Int16Range& range)
     : problem_(problem),
       dtype_(x.dtype),
       zero_point_(x.quant ? x.quant->zero_point[0] : 0),
       dot_product_(options.cpu.int16_dot_product),
-      wide_(wide),
+      wide_(range.wide_sums),
+      in_bytes_(range.weights_of_8_bits),
       taps_(weights.taps),
       group_channels_(weights.in_channels),
       group_outputs_(weights.out_channels / weights.groups),
@@ -236,11 +241,14 @@ Int16Conv::Int16Conv(const ConvProblem& problem, const LinearWeights& weights, c
   block_rows_ =
       std::clamp<std::int64_t>(kBlockBytes / row_bytes / kTileRows * kTileRows, 2 * kTileRows, 16 * kTileRows);
   const std::int64_t elements = problem_.groups * panels_ * depth_ * kWidth;
-  const dnnl::memory::desc desc({problem_.groups, elements / problem_.groups * 2}, dnnl::memory::data_type::u8,
-                                dnnl::memory::format_tag::ab);
+  const dnnl::memory::desc desc({problem_.groups, elements / problem_.groups * (in_bytes_ ? 1 : 2)},
+                                dnnl::memory::data_type::u8, dnnl::memory::format_tag::ab);
   const auto make = [&] {
     dnnl::memory memory(desc, onednn_engine());
-    pack(weights, static_cast<std::int16_t*>(memory.get_data_handle()));
+    if (in_bytes_)
+      pack(weights, static_cast<std::int8_t*>(memory.get_data_handle()));
+    else
+      pack(weights, static_cast<std::int16_t*>(memory.get_data_handle()));
     return memory;
   };
   const LinearWeights::Source& source = weights.source;
@@ -250,7 +258,7 @@ Int16Conv::Int16Conv(const ConvProblem& problem, const LinearWeights& weights, c
                                                       ComputePath::int16, 0, weights.in_channels, desc},
                                                      make)
                      : make();
-  packed_ = static_cast<const std::int16_t*>(memory_.get_data_handle());
+  packed_ = static_cast<const std::byte*>(memory_.get_data_handle());
   packed_bytes_ = shares ? 0 : desc.get_size();
 }
 
@@ -269,19 +277,20 @@ Int16Conv::OuterTap Int16Conv::outer_tap(std::int64_t index) const {
   return tap;
 }
 
-void Int16Conv::pack(const LinearWeights& weights, std::int16_t* packed) const {
+template <typename T>
+void Int16Conv::pack(const LinearWeights& weights, T* packed) const {
   const std::int64_t panel = depth_ * kWidth;
   const bool is_full = group_outputs_ % kWidth == 0 && weights.per_channel() == depth_;
-  if (!is_full) std::fill_n(packed, problem_.groups * panels_ * panel, std::int16_t{0});
+  if (!is_full) std::fill_n(packed, problem_.groups * panels_ * panel, T{0});
   parallel_for(weights.out_channels, weights.per_channel(), [&](std::int64_t begin, std::int64_t end, int) {
     for (std::int64_t oc = begin; oc < end; ++oc) {
       const std::int64_t group = oc / group_outputs_, column = oc % group_outputs_;
-      std::int16_t* to = packed + (group * panels_ + column / kWidth) * panel + column % kWidth * 2;
+      T* to = packed + (group * panels_ + column / kWidth) * panel + column % kWidth * 2;
       const std::int16_t* from = weights.integers.data() + oc * weights.per_channel();
       for (std::int64_t tap = 0; tap < taps_; ++tap)
         for (std::int64_t ic = 0; ic < group_channels_; ++ic) {
           const std::int64_t k = tap * group_channels_ + ic;
-          to[k / 2 * kWidth * 2 + k % 2] = from[ic * taps_ + tap];
+          to[k / 2 * kWidth * 2 + k % 2] = static_cast<T>(from[ic * taps_ + tap]);
         }
     }
   });
@@ -294,7 +303,9 @@ Int16Conv::Scratch Int16Conv::scratch() const {
   scratch.sums = aligned(rows * static_cast<std::size_t>(stride_) * sizeof(std::int16_t));
   scratch.totals = scratch.sums + aligned(rows * padded * sizeof(std::int32_t));
   scratch.result = scratch.totals + (wide_ ? aligned(rows * padded * sizeof(double)) : 0);
-  scratch.bytes = scratch.result + aligned(rows * static_cast<std::size_t>(problem_.out_channels) * sum_bytes);
+  scratch.panel = scratch.result + aligned(rows * static_cast<std::size_t>(problem_.out_channels) * sum_bytes);
+  const std::int64_t widened = in_bytes_ ? std::min(depth_, kDepthBlock) * kWidth : 0;
+  scratch.bytes = scratch.panel + aligned(static_cast<std::size_t>(widened) * sizeof(std::int16_t));
   return scratch;
 }
 
@@ -393,13 +404,21 @@ void Int16Conv::gather(const void* x, std::int64_t group, std::int64_t first, st
   }
 }
 
+const std::int16_t* Int16Conv::panel_at(std::int64_t panel, std::int64_t k, std::int64_t depth,
+                                        std::int16_t* buffer) const {
+  const std::int64_t at = (panel * depth_ + k) * kWidth;
+  if (!in_bytes_) return reinterpret_cast<const std::int16_t*>(packed_) + at;
+  widen(reinterpret_cast<const std::int8_t*>(packed_) + at, depth * kWidth, buffer);
+  return buffer;
+}
+
 void Int16Conv::multiply(const std::int16_t* rows, std::int64_t stride, std::int64_t group, std::int64_t count,
-                         std::int32_t* sums, double* totals) const {
+                         std::int32_t* sums, double* totals, std::int16_t* panel_buffer) const {
   const std::int64_t block = wide_ ? kWideDepthBlock : kDepthBlock, padded = panels_ * kWidth;
   for (std::int64_t k = 0; k < depth_; k += block) {
+    const std::int64_t depth = std::min(block, depth_ - k), pairs = depth / 2;
     for (std::int64_t panel = 0; panel < panels_; ++panel) {
-      const std::int16_t* weights = packed_ + ((group * panels_ + panel) * depth_ + k) * kWidth;
-      const std::int64_t pairs = std::min(block, depth_ - k) / 2;
+      const std::int16_t* weights = panel_at(group * panels_ + panel, k, depth, panel_buffer);
       const bool first = wide_ || k == 0;
       multiply_panel({rows + k, stride, weights, pairs, sums + panel * kWidth, padded, first}, count, dot_product_);
     }
@@ -430,16 +449,17 @@ void Int16Conv::execute(const void* x, const Epilogue& epilogue, const EpilogueI
     auto* rows = reinterpret_cast<std::int16_t*>(own);
     auto* sums = reinterpret_cast<std::int32_t*>(own + offsets.sums);
     auto* totals = reinterpret_cast<double*>(own + offsets.totals);
+    auto* panel = reinterpret_cast<std::int16_t*>(own + offsets.panel);
     for (std::int64_t block = begin; block < end; ++block) {
       const std::int64_t first = block * block_rows_, count = std::min(block_rows_, pixels - first);
       const std::int32_t* result = nullptr;
       const double* wide_result = nullptr;
       for (std::int64_t group = 0; group < problem_.groups; ++group) {
         if (direct) {
-          multiply(static_cast<const std::int16_t*>(x) + first * depth_, depth_, 0, count, sums, totals);
+          multiply(static_cast<const std::int16_t*>(x) + first * depth_, depth_, 0, count, sums, totals, panel);
         } else {
           gather(x, group, first, count, rows);
-          multiply(rows, stride_, group, count, sums, totals);
+          multiply(rows, stride_, group, count, sums, totals, panel);
         }
         if (wide_)
           wide_result = arrange(totals, group, count, reinterpret_cast<double*>(own + offsets.result));

@@ -18,13 +18,17 @@
 
 namespace vaip::kernels {
 
+// Sums may exceed 32 bits where they are wide, for which the weights have to be of 8.
+struct Int16Range {
+  bool wide_sums = false, weights_of_8_bits = false;
+};
+
 class Int16Conv {
  public:
-  // x: the source, of integers that fit 16 bits less their zero point. Sums may exceed 32 bits where `wide`, for which
-  // the weights have to be of 8. Without the CPU's instruction it is slow.
+  // x: the source, of integers that fit 16 bits less their zero point. Without the CPU's instruction it is slow.
   // options.packed_from: has what store() added, and nothing is packed then.
   Int16Conv(const ConvProblem& problem, const LinearWeights& weights, const Operand& x, const KernelOptions& options,
-            bool wide);
+            const Int16Range& range);
 
   // Whether it is made for this: depthwise convolutions and, of bytes, products of a few rows are better off elsewhere.
   static bool suits(const ConvProblem& problem, ir::DType source);
@@ -38,7 +42,10 @@ class Int16Conv {
  private:
   static constexpr std::size_t kMaxRank = 3;
 
-  void pack(const LinearWeights& weights, std::int16_t* to) const;
+  template <typename T>
+  void pack(const LinearWeights& weights, T* to) const;
+  // Pairs of the panel's depth from k on, as 16 bits: widened into `buffer` where they are stored in 8.
+  const std::int16_t* panel_at(std::int64_t panel, std::int64_t k, std::int64_t depth, std::int16_t* buffer) const;
   // Rows of the source under output pixels [first, first + count), of a group; `stride_` apart.
   void gather(const void* x, std::int64_t group, std::int64_t first, std::int64_t count, std::int16_t* rows) const;
   // A window's first element, which may lie in the padding: its place along each dimension, and in the tensor.
@@ -55,10 +62,10 @@ class Int16Conv {
                    std::int16_t* rows) const;
   // sums: [count][panels * width of a panel], as are the totals of wide sums.
   void multiply(const std::int16_t* rows, std::int64_t stride, std::int64_t group, std::int64_t count,
-                std::int32_t* sums, double* totals) const;
+                std::int32_t* sums, double* totals, std::int16_t* panel_buffer) const;
   // What a thread needs: gathered rows, their sums, totals of these, and both as the output has them.
   struct Scratch {
-    std::size_t sums = 0, totals = 0, result = 0, bytes = 0;  // offsets; rows come first
+    std::size_t sums = 0, totals = 0, result = 0, panel = 0, bytes = 0;  // offsets; rows come first
   };
   Scratch scratch() const;
   template <typename Acc>
@@ -68,6 +75,7 @@ class Int16Conv {
   ir::DType dtype_;
   std::int64_t zero_point_ = 0;
   bool dot_product_, wide_;
+  bool in_bytes_;                                                   // weights are stored in 8 bits
   std::int64_t taps_ = 0, group_channels_ = 0, group_outputs_ = 0;  // of one group: input and output channels
   std::int64_t depth_ = 0, stride_ = 0;  // of a gathered row: elements, an even number of them, and to the next row
   std::int64_t panels_ = 0;              // of 16 output channels, of a group
@@ -79,8 +87,8 @@ class Int16Conv {
   };
   OuterTap outer_tap(std::int64_t index) const;
   std::vector<OuterTap> outer_taps_;
-  dnnl::memory memory_;                   // only the memory: oneDNN has no products of 16 bits
-  const std::int16_t* packed_ = nullptr;  // in it: [group][panel][depth / 2][16][2]
+  dnnl::memory memory_;                // only the memory: oneDNN has no products of 16 bits
+  const std::byte* packed_ = nullptr;  // in it: [group][panel][depth / 2][16][2]
   std::size_t packed_bytes_ = 0;
 };
 

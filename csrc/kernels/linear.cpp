@@ -59,6 +59,7 @@ bool LinearKernel::build(LinearWeights& weights, const WeightBounds& bounds, con
                          const KernelOptions& options) {
   if (choice_.path == ComputePath::int16) {
     largest_accumulator_ = bounds.largest_accumulator(range.centred());
+    weights_of_8_bits_ = bounds.fit_8_bits();
     make_int16(weights, options);
     return true;
   }
@@ -68,13 +69,13 @@ bool LinearKernel::build(LinearWeights& weights, const WeightBounds& bounds, con
 
 void LinearKernel::make_int16(const LinearWeights& weights, const KernelOptions& options) {
   const bool wide = largest_accumulator_ > std::numeric_limits<std::int32_t>::max();
-  int16_ = std::make_unique<Int16Conv>(problem_, weights, x_, options, wide);
+  int16_ = std::make_unique<Int16Conv>(problem_, weights, x_, options, Int16Range{wide, weights_of_8_bits_});
   epilogue_.set_largest_accumulator(largest_accumulator_);
 }
 
 void LinearKernel::store(ArchiveWriter& to) const {
-  to.add_values<std::int64_t>(
-      {static_cast<std::int64_t>(choice_.path), choice_.chunk_channels, choice_.chunks, largest_accumulator_});
+  to.add_values<std::int64_t>({static_cast<std::int64_t>(choice_.path), choice_.chunk_channels, choice_.chunks,
+                               largest_accumulator_, weights_of_8_bits_ ? 1 : 0});
   if (int16_) return int16_->store(to);
   if (chunked_) return chunked_->store(to);
   to.add_view(Span<const double>(panels_));
@@ -82,9 +83,10 @@ void LinearKernel::store(ArchiveWriter& to) const {
 
 void LinearKernel::restore(LinearWeights& weights, const KernelOptions& options) {
   ArchiveReader& from = *options.packed_from;
-  const auto choice = from.take_value<std::array<std::int64_t, 4>>();
+  const auto choice = from.take_value<std::array<std::int64_t, 5>>();
   choice_ = {static_cast<ComputePath>(choice[0]), choice[1], choice[2]};
   largest_accumulator_ = choice[3];
+  weights_of_8_bits_ = choice[4] != 0;
   if (choice_.path > ComputePath::f64 || choice_.chunk_channels < 1) from.reject("no kernel is made in this way");
   if (choice_.path == ComputePath::f64) {
     panels_ = from.take_values<double>();

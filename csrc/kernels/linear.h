@@ -55,6 +55,7 @@ class LinearKernel : public Kernel {
   Epilogue epilogue_;
   PathChoice choice_;
   std::int64_t largest_accumulator_ = 0;  // of the int16 path
+  bool weights_of_8_bits_ = false;        // likewise
 
   std::unique_ptr<ChunkedConv> chunked_;  // of the int8, bf16 and f32 paths
   std::unique_ptr<Int16Conv> int16_;      // of the int16 path
