@@ -278,8 +278,9 @@ void Provider::compile(Span<const OrtGraph* const> graphs, Span<const OrtNode* c
 // By its place among the clusters: a session that compiles something else in the same directory replaces the file.
 std::optional<CompileCache> Provider::cache_of(const frontend::ContextBinary& cluster) {
   if (config_.cache_dir.empty() || !config_.encryption_key.empty()) return std::nullopt;
+  if (cached_clusters_ == 0) directory_ = session_directory(config_, record_->snapshot());
   const std::string name = detail::concat("compiled_cluster_", cached_clusters_++, ".vaip");
-  return CompileCache((session_directory(config_, record_->snapshot()) / name).string(), compile_key(cluster, *target_),
+  return CompileCache((directory_ / name).string(), compile_key(cluster, *target_),
                       [this](const std::string& message) { logger_.warning("VitisAIEP: " + message); });
 }
 

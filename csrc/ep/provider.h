@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <exception>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -54,6 +55,7 @@ class Provider : public OrtEp {
   partition::Config config_;
   std::shared_ptr<const Target> target_;
   ContextOptions context_;
+  std::filesystem::path directory_;  // of compiled clusters
   std::size_t cached_clusters_ = 0;
   std::exception_ptr configuration_error_;
   bool converts_floats_ = false;                            // of the model's own graph

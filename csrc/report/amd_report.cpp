@@ -1,10 +1,12 @@
 // AMD's own report and console lines, field by field: the StatProto of its capability.proto as protobuf prints it in
 // JSON. That leaves out empty and zero fields and writes 64-bit integers as strings.
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 
 #include "report/session_report.h"
 
@@ -88,16 +90,20 @@ std::string column(const std::string& name, std::size_t count) {
 }  // namespace
 
 std::string to_amd_json(const SessionReport& report) {
-  Json out = Json::object();
-  out["deviceStat"].push_back(device_stat(report, "all", true));
-  for (const auto& [device, count] : nodes_by_device(report)) {
-    out["deviceStat"].push_back(device_stat(report, device, false));
-  }
-  for (const NodeEntry& node : report.nodes) out["nodeStat"].push_back(node_stat(node));
-  for (const auto& [name, info] : report.shapes) out["shapeInfo"].push_back(shape_info(name, info));
+  Json devices = Json::array({device_stat(report, "all", true)}), nodes, shapes, subgraphs;
+  for (const auto& [device, count] : nodes_by_device(report)) devices.push_back(device_stat(report, device, false));
+  for (const NodeEntry& node : report.nodes) nodes.push_back(node_stat(node));
+  for (const auto& [name, info] : report.shapes) shapes.push_back(shape_info(name, info));
   for (const auto& [device, count] : subgraphs_by_device(report)) {
-    out["subgraphStat"].push_back({{"device", device}, {"count", count}});
+    subgraphs.push_back({{"device", device}, {"count", count}});
   }
+  const std::array<std::pair<const char*, Json*>, 4> parts = {
+      {{"deviceStat", &devices}, {"nodeStat", &nodes}, {"shapeInfo", &shapes}, {"subgraphStat", &subgraphs}}};
+  Json out = Json::object();
+  for (const auto& [key, part] : parts)
+    if (!part->empty()) out[key] = nullptr;  // first of all: an ordered object that grows copies what it holds
+  for (const auto& [key, part] : parts)
+    if (!part->empty()) out[key] = std::move(*part);
   return out.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
