@@ -14,7 +14,7 @@ std::unique_ptr<Kernel> make_conv(const ir::ConvAttrs& attrs, const LayerOperand
     fail(ErrorKind::invalid_model, "input ", ir::to_string(x.shape), ", weight ", ir::to_string(w.shape), " and ",
          attrs.groups, " groups do not fit together");
   const Values values = LinearKernel::come_packed(x, options) ? Values::left_out : Values::read;
-  LinearWeights weights = conv_weights(attrs, w, values);
+  LinearWeights weights = conv_weights(attrs, w, values, LinearKernel::room(options));
   std::vector<double> scale = weights.scale;
   for (double& s : scale) s *= x.affine().scale;
   Bias bias;

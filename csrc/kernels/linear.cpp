@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <utility>
 
 #include "base/archive.h"
 #include "base/error.h"
 #include "kernels/gemm.h"
 #include "kernels/parallel.h"
 #include "kernels/real_block.h"
+#include "kernels/weight_store.h"
 
 namespace vaip::kernels {
 namespace {
@@ -33,6 +35,11 @@ LinearKernel::LinearKernel(const ConvProblem& problem, LinearWeights weights, co
   else
     pack(weights, source, options);
   if (choice_.path == ComputePath::f64) plan_f64_scratch();
+  if (options.weights != nullptr) options.weights->give_room(std::move(weights.integers));
+}
+
+std::vector<std::int16_t> LinearKernel::room(const KernelOptions& options) {
+  return options.weights != nullptr ? options.weights->take_room() : std::vector<std::int16_t>();
 }
 
 bool LinearKernel::come_packed(const Operand& x, const KernelOptions& options) {

@@ -23,6 +23,9 @@ class LinearKernel : public Kernel {
   // Whether options.packed_from has the weights of a kernel for x.
   static bool come_packed(const Operand& x, const KernelOptions& options);
 
+  // Of earlier kernels' weights, for those of the next.
+  static std::vector<std::int16_t> room(const KernelOptions& options);
+
   // inputs: x, weights (packed at construction, not read again), bias; outputs: y.
   void execute(const ExecutionContext& context) const override;
   bool reads(std::size_t input) const override { return input != 1; }

@@ -1,6 +1,7 @@
 #include "kernels/linear_weights.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "kernels/multiversion.h"
 
@@ -80,7 +81,8 @@ bool centre_all(const Operand& w, const Arrangement& arrangement, const std::vec
 }
 
 // Notes scales apart from integers where the parameters are per tensor or per output channel; else applies them.
-void fill(LinearWeights& weights, const Operand& w, std::size_t channel_axis, bool in_columns, Values values) {
+void fill(LinearWeights& weights, const Operand& w, std::size_t channel_axis, bool in_columns, Values values,
+          std::vector<std::int16_t> room) {
   check_size(w);
   const auto channels = static_cast<std::size_t>(weights.out_channels);
   const auto count = static_cast<std::size_t>(w.count());
@@ -106,6 +108,7 @@ void fill(LinearWeights& weights, const Operand& w, std::size_t channel_axis, bo
     for (std::size_t c = 0; c < channels; ++c)
       weights.scale[c] = static_cast<double>(w.quant->scale[w.per_tensor() ? 0 : c]);
   if (values == Values::left_out) return;
+  weights.integers = std::move(room);
   weights.integers.resize(count);
   if (centre_all(w, arrangement, zero_points, weights.integers.data())) return;
   weights.integers.clear();
@@ -116,21 +119,22 @@ void fill(LinearWeights& weights, const Operand& w, std::size_t channel_axis, bo
 
 }  // namespace
 
-LinearWeights conv_weights(const ir::ConvAttrs& attrs, const Operand& w, Values values) {
+LinearWeights conv_weights(const ir::ConvAttrs& attrs, const Operand& w, Values values,
+                           std::vector<std::int16_t> room) {
   LinearWeights weights;
   weights.out_channels = w.shape[0];
   weights.in_channels = w.shape[1];
   weights.taps = ir::element_count(ir::Shape(w.shape.begin() + 2, w.shape.end()));
   weights.groups = attrs.groups;
-  fill(weights, w, 0, false, values);
+  fill(weights, w, 0, false, values, std::move(room));
   return weights;
 }
 
-LinearWeights matmul_weights(const Operand& b, bool transposed, Values values) {
+LinearWeights matmul_weights(const Operand& b, bool transposed, Values values, std::vector<std::int16_t> room) {
   LinearWeights weights;
   weights.out_channels = b.shape[transposed ? 0 : 1];
   weights.in_channels = b.shape[transposed ? 1 : 0];
-  fill(weights, b, transposed ? 0 : 1, !transposed, values);
+  fill(weights, b, transposed ? 0 : 1, !transposed, values, std::move(room));
   return weights;
 }
 

@@ -34,9 +34,12 @@ struct LinearWeights {
 enum class Values : std::uint8_t { read, left_out };
 
 // [M, C/group, kernel...] constants as they are; per-channel parameters along axis 0.
-LinearWeights conv_weights(const ir::ConvAttrs& attrs, const Operand& w, Values values = Values::read);
+// room: memory for the integers, which may have been used before.
+LinearWeights conv_weights(const ir::ConvAttrs& attrs, const Operand& w, Values values = Values::read,
+                           std::vector<std::int16_t> room = {});
 
 // A constant [K, N] (or [N, K] if transposed): per-channel parameters along the axis of N.
-LinearWeights matmul_weights(const Operand& b, bool transposed, Values values = Values::read);
+LinearWeights matmul_weights(const Operand& b, bool transposed, Values values = Values::read,
+                             std::vector<std::int16_t> room = {});
 
 }  // namespace vaip::kernels

@@ -53,7 +53,8 @@ std::unique_ptr<Kernel> make_matmul(const ir::MatMulAttrs& attrs, const LayerOpe
     weights_operand.strides = {1, 1};
   }
   const Values values = LinearKernel::come_packed(a, options) ? Values::left_out : Values::read;
-  LinearWeights weights = matmul_weights(weights_operand, attrs.transpose_b && b.rank() == 2, values);
+  LinearWeights weights =
+      matmul_weights(weights_operand, attrs.transpose_b && b.rank() == 2, values, LinearKernel::room(options));
   std::vector<double> scale = weights.scale;
   for (double& s : scale) s *= a.affine().scale * attrs.alpha;
 

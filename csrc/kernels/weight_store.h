@@ -57,7 +57,16 @@ class ProgramWeights {
   const std::vector<std::shared_ptr<const PackedWeights>>& all() const { return used_; }  // each once
   std::size_t bytes() const;
 
+  // Room for values on their way to be packed, from layer to layer while a program is made: memory that is new each
+  // time costs more than what is done in it.
+  std::vector<std::int16_t> take_room() { return std::move(room_); }
+  void give_room(std::vector<std::int16_t> room) {
+    if (room.capacity() > room_.capacity()) room_ = std::move(room);
+  }
+  void free_room() { room_ = {}; }
+
  private:
+  std::vector<std::int16_t> room_;
   std::shared_ptr<WeightStore> store_;
   std::vector<std::shared_ptr<const PackedWeights>> used_;
 };

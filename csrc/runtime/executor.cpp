@@ -17,6 +17,7 @@ struct Executor::Impl {
         weights(options.weights ? options.weights : make_weight_store()),
         plan(fuse_layers(graph), kernel_options(options), options.copies_constants),
         arenas(plan) {
+    weights.free_room();
     for (const ir::ValueId id : graph.inputs) inputs.emplace_back(graph.value(id));
     for (const ir::ValueId id : graph.outputs) outputs.emplace_back(graph.value(id));
     if (!options.profile) return;
