@@ -16,13 +16,13 @@ export CMAKE_BUILD_PARALLEL_LEVEL="${jobs}"
 python -m pip install --quiet --disable-pip-version-check '.[dev]'
 
 step "Formatting, lint, types"
-find csrc include tests/cpp examples \( -name '*.cpp' -o -name '*.h' \) -print0 | xargs -0 clang-format --dry-run -Werror
+find csrc include tests/cpp examples benchmarks \( -name '*.cpp' -o -name '*.h' \) -print0 | xargs -0 clang-format --dry-run -Werror
 ruff check .
 ruff format --check .
 mypy
 
 step "C++ unit tests"
-cmake -S . -B "${directory}/cpp" -G Ninja -DVAIP_BUILD_TESTS=ON -DVAIP_BUILD_PYTHON=OFF \
+cmake -S . -B "${directory}/cpp" -G Ninja -DVAIP_BUILD_TESTS=ON -DVAIP_BUILD_BENCHMARKS=ON -DVAIP_BUILD_PYTHON=OFF \
   -DPython_EXECUTABLE="$(command -v python)"
 cmake --build "${directory}/cpp"
 ctest --test-dir "${directory}/cpp" --output-on-failure --parallel "${jobs}"
