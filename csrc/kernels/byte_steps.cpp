@@ -77,6 +77,12 @@ VAIP_AVX2_INLINE __m256 load(const double* x) {
 VAIP_AVX2_INLINE __m256 load(const std::uint8_t* x) {
   return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(x))));
 }
+VAIP_AVX2_INLINE __m256 load(const std::uint16_t* x) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x))));
+}
+VAIP_AVX2_INLINE __m256 load(const std::int16_t* x) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x))));
+}
 VAIP_AVX2_INLINE __m256 load(const std::int8_t* x) {
   return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(x))));
 }
@@ -193,6 +199,8 @@ bool combine_bytes(const T* a, const T* b, std::int64_t count, const ByteTerms& 
 #define VAIP_INSTANTIATE_BYTES(T)                                                                                     \
   template bool scale_to_bytes(const std::uint8_t*, std::int64_t, const float*, const float*, const ByteSteps&, T*);  \
   template bool scale_to_bytes(const std::int8_t*, std::int64_t, const float*, const float*, const ByteSteps&, T*);   \
+  template bool scale_to_bytes(const std::uint16_t*, std::int64_t, const float*, const float*, const ByteSteps&, T*); \
+  template bool scale_to_bytes(const std::int16_t*, std::int64_t, const float*, const float*, const ByteSteps&, T*);  \
   template bool scale_to_bytes(const std::int32_t*, std::int64_t, const float*, const float*, const ByteSteps&, T*);  \
   template bool scale_to_bytes(const float*, std::int64_t, const float*, const float*, const ByteSteps&, T*);         \
   template bool scale_to_bytes(const double*, std::int64_t, const float*, const float*, const ByteSteps&, T*);        \

@@ -12,8 +12,8 @@ struct ByteSteps {
   float doubt_limit;  // FloatAttempt's
 };
 
-// out[i] = acc[i] * scale[i] + bias[i], rounded half to even. Acc: a byte, std::int32_t, float or double. T: a byte.
-// Returns whether some result is in doubt.
+// out[i] = acc[i] * scale[i] + bias[i], rounded half to even. Acc: of 8 or 16 bits, std::int32_t, float or double. T: a
+// byte. Returns whether some result is in doubt.
 template <typename Acc, typename T>
 bool scale_to_bytes(const Acc* acc, std::int64_t count, const float* scale, const float* bias, const ByteSteps& steps,
                     T* out);

@@ -16,9 +16,9 @@ namespace {
 
 using Op = ir::ArithmeticAttrs::Op;
 
-constexpr std::int64_t kLargestByte = 255;
-
-bool is_byte(ir::DType dtype) { return dtype == ir::DType::u8 || dtype == ir::DType::s8; }
+bool is_quantized_type(ir::DType dtype) {
+  return dtype == ir::DType::u8 || dtype == ir::DType::s8 || dtype == ir::DType::u16 || dtype == ir::DType::s16;
+}
 
 // How many channels the constant tells apart: 1 where it is one number. Nothing where these are not the innermost
 // dimension of y.
@@ -37,28 +37,36 @@ std::optional<std::int64_t> channels_of(const Operand& constant, const Operand& 
 class ChannelArithmeticKernel : public Kernel {
  public:
   ChannelArithmeticKernel(std::size_t input, const Operand& x, const Operand& y, Epilogue epilogue)
-      : input_(input), signed_(x.dtype == ir::DType::s8), count_(y.count()), epilogue_(std::move(epilogue)) {}
+      : input_(input), dtype_(x.dtype), count_(y.count()), epilogue_(std::move(epilogue)) {}
 
   void execute(const ExecutionContext& context) const override {
     parallel_for(count_, 1, [&](std::int64_t begin, std::int64_t end, int) {
+      const auto run = [&](const auto* x) { epilogue_.run(x + begin, begin, end, {}, context.outputs[0]); };
       const void* x = context.inputs[input_];
-      if (signed_)
-        epilogue_.run(static_cast<const std::int8_t*>(x) + begin, begin, end, {}, context.outputs[0]);
-      else
-        epilogue_.run(static_cast<const std::uint8_t*>(x) + begin, begin, end, {}, context.outputs[0]);
+      switch (dtype_) {
+        case ir::DType::u8:
+          return run(static_cast<const std::uint8_t*>(x));
+        case ir::DType::s8:
+          return run(static_cast<const std::int8_t*>(x));
+        case ir::DType::u16:
+          return run(static_cast<const std::uint16_t*>(x));
+        default:
+          return run(static_cast<const std::int16_t*>(x));
+      }
     });
   }
 
  private:
   std::size_t input_;  // that is no constant
-  bool signed_;
+  ir::DType dtype_;
   std::int64_t count_;
   Epilogue epilogue_;
 };
 
-// Whether what is done to x keeps the places of its elements, and x and y are bytes.
+// Whether what is done to x keeps the places of its elements, and both are quantized.
 bool are_alike(const Operand& x, const Operand& y) {
-  return is_byte(x.dtype) && is_byte(y.dtype) && x.per_tensor() && x.shape == y.shape && x.strides == y.strides;
+  return is_quantized_type(x.dtype) && is_quantized_type(y.dtype) && x.per_tensor() && x.shape == y.shape &&
+         x.strides == y.strides;
 }
 
 // y = (x - its zero point) * scale + offsets, of each channel.
@@ -69,7 +77,7 @@ std::unique_ptr<Kernel> make_affine(std::size_t input, const LayerOperands& oper
   Epilogue epilogue(std::move(scale), {}, activation, y);
   epilogue.subtract(std::vector<double>(channels, x.affine().zero_point));
   epilogue.add_per_channel(offsets);
-  epilogue.set_largest_accumulator(kLargestByte);
+  epilogue.set_largest_accumulator(std::max(-ir::lowest(x.dtype), ir::highest(x.dtype)));
   return std::make_unique<ChannelArithmeticKernel>(input, x, y, std::move(epilogue));
 }
 
@@ -86,6 +94,7 @@ std::unique_ptr<Kernel> make_channel_arithmetic(const ir::ArithmeticAttrs& attrs
   const std::optional<std::int64_t> channels = channels_of(constant, y);
   if (!channels) return nullptr;
   const double unit = operands.inputs[input].affine().scale;
+  const bool are_bytes = ByteMap::suits(operands.inputs[input].dtype, y.dtype);
   const auto scaled_by_one = [&](double scale) {
     return make_byte_function(input, operands, {scale, operands.inputs[input].affine().zero_point}, attrs.activation);
   };
@@ -94,12 +103,12 @@ std::unique_ptr<Kernel> make_channel_arithmetic(const ir::ArithmeticAttrs& attrs
   switch (attrs.op) {
     case Op::mul:
       for (double& value : values) value *= unit;
-      if (*channels == 1) return scaled_by_one(values[0]);
+      if (*channels == 1 && are_bytes) return scaled_by_one(values[0]);
       return make_affine(input, operands, attrs.activation, std::move(values), filled(0.0));
     case Op::div:  // not times the reciprocal, which may miss a tie that the quotient meets
       if (std::find(values.begin(), values.end(), 0.0) != values.end()) return nullptr;
       for (double& value : values) value = unit / value;
-      if (*channels == 1) return scaled_by_one(values[0]);
+      if (*channels == 1 && are_bytes) return scaled_by_one(values[0]);
       return make_affine(input, operands, attrs.activation, std::move(values), filled(0.0));
     case Op::sub:
       for (double& value : values) value = -value;

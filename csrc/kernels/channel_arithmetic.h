@@ -1,5 +1,5 @@
-// An 8-bit tensor times and plus constants of its channels: what batch normalization is where it is not folded into a
-// convolution.
+// A tensor of 8 or 16 bits times and plus constants of its channels: what batch normalization is where it is not folded
+// into a convolution.
 #pragma once
 
 #include <memory>

@@ -299,6 +299,8 @@ void Epilogue::run(const Acc* acc, std::int64_t begin, std::int64_t end, const E
 
 template void Epilogue::run(const std::uint8_t*, std::int64_t, std::int64_t, const EpilogueInputs&, void*) const;
 template void Epilogue::run(const std::int8_t*, std::int64_t, std::int64_t, const EpilogueInputs&, void*) const;
+template void Epilogue::run(const std::uint16_t*, std::int64_t, std::int64_t, const EpilogueInputs&, void*) const;
+template void Epilogue::run(const std::int16_t*, std::int64_t, std::int64_t, const EpilogueInputs&, void*) const;
 template void Epilogue::run(const std::int32_t*, std::int64_t, std::int64_t, const EpilogueInputs&, void*) const;
 template void Epilogue::run(const float*, std::int64_t, std::int64_t, const EpilogueInputs&, void*) const;
 template void Epilogue::run(const double*, std::int64_t, std::int64_t, const EpilogueInputs&, void*) const;

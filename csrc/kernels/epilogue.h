@@ -59,7 +59,7 @@ class Epilogue {
   }
 
   // Elements [begin, end) of the dense output [rows][channels] from their accumulators, of which acc[0] is the first.
-  // Acc is std::int32_t, float or double; or a byte, where what is multiplied is a tensor and nothing else.
+  // Acc is std::int32_t, float or double; or of 8 or 16 bits, where what is multiplied is a tensor and nothing else.
   template <typename Acc>
   void run(const Acc* acc, std::int64_t begin, std::int64_t end, const EpilogueInputs& inputs, void* output) const;
 
