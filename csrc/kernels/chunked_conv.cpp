@@ -9,24 +9,13 @@
 #include "base/error.h"
 #include "kernels/multiversion.h"
 #include "kernels/parallel.h"
+#include "kernels/team_scope.h"
 
 namespace vaip::kernels {
 namespace {
 
 constexpr std::size_t kAlignment = 64;
 constexpr std::size_t kSumBytes = 4;  // s32 or float
-
-// oneDNN shares a primitive's work among the team that it finds when it is made.
-class TeamOf {
- public:
-  explicit TeamOf(int threads) : previous_(omp_get_max_threads()) { omp_set_num_threads(threads); }
-  ~TeamOf() { omp_set_num_threads(previous_); }
-  TeamOf(const TeamOf&) = delete;
-  TeamOf& operator=(const TeamOf&) = delete;
-
- private:
-  int previous_;
-};
 
 template <typename Acc>
 VAIP_MULTIVERSION void add_chunk(const Acc* __restrict partial, std::int64_t count, bool is_first,
@@ -69,7 +58,8 @@ std::unique_ptr<ChunkedConv> ChunkedConv::create(const ConvProblem& problem, con
                                                  const KernelOptions& options) {
   const Bands bands = bands_of(problem, choice.path, weights);
   const int team = omp_get_max_threads();
-  const TeamOf serial(bands.is_cut() ? 1 : team);
+  // oneDNN shares a primitive's work among the team that it finds when it is made.
+  const TeamScope scope(bands.is_cut() ? 1 : team);
   std::unique_ptr<ChunkedConv> conv(new ChunkedConv(bands, x, choice, bands.is_cut() ? team : 1));
   const bool int8 = choice.path == ComputePath::int8;
   std::vector<Residual> residuals;

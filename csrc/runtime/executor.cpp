@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "kernels/onednn.h"
+#include "kernels/team_scope.h"
 #include "kernels/weight_store.h"
 #include "runtime/arena.h"
 #include "runtime/execution_plan.h"
@@ -56,7 +57,7 @@ namespace {
 // oneDNN blocks its primitives for the team that it finds, so they are made and run with the same one.
 template <typename Make>
 auto with_team(int threads, const Make& make) {
-  const TeamScope team(threads);
+  const kernels::TeamScope team(threads);
   return make();
 }
 
@@ -98,7 +99,7 @@ Executor& Executor::operator=(Executor&&) noexcept = default;
 void Executor::run(Span<const void* const> inputs, Span<void* const> outputs) const {
   check("input", inputs, impl_->inputs);
   check("output", outputs, impl_->outputs);
-  const TeamScope team(impl_->threads);
+  const kernels::TeamScope team(impl_->threads);
   const ArenaPool::Lease arena = impl_->arenas.take();
   arena->bind(inputs, outputs);
   if (impl_->profile)

@@ -1,6 +1,5 @@
 #include "runtime/threads.h"
 
-#include <omp.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -35,8 +34,5 @@ int physical_cores() {
   }
   return std::max(1, static_cast<int>(cores.size()));
 }
-
-TeamScope::TeamScope(int threads) : previous_(omp_get_max_threads()) { omp_set_num_threads(threads); }
-TeamScope::~TeamScope() { omp_set_num_threads(previous_); }
 
 }  // namespace vaip::runtime
