@@ -16,10 +16,6 @@ namespace {
 
 using Op = ir::ArithmeticAttrs::Op;
 
-bool is_quantized_type(ir::DType dtype) {
-  return dtype == ir::DType::u8 || dtype == ir::DType::s8 || dtype == ir::DType::u16 || dtype == ir::DType::s16;
-}
-
 // How many channels the constant tells apart: 1 where it is one number. Nothing where these are not the innermost
 // dimension of y.
 std::optional<std::int64_t> channels_of(const Operand& constant, const Operand& y) {
@@ -65,7 +61,7 @@ class ChannelArithmeticKernel : public Kernel {
 
 // Whether what is done to x keeps the places of its elements, and both are quantized.
 bool are_alike(const Operand& x, const Operand& y) {
-  return is_quantized_type(x.dtype) && is_quantized_type(y.dtype) && x.per_tensor() && x.shape == y.shape &&
+  return is_of_8_or_16_bits(x.dtype) && is_of_8_or_16_bits(y.dtype) && x.per_tensor() && x.shape == y.shape &&
          x.strides == y.strides;
 }
 

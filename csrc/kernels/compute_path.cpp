@@ -152,9 +152,7 @@ CpuTraits host_cpu() {
   }
 }
 
-bool SourceRange::is_integer() const {
-  return dtype == ir::DType::u8 || dtype == ir::DType::s8 || dtype == ir::DType::u16 || dtype == ir::DType::s16;
-}
+bool SourceRange::is_integer() const { return is_of_8_or_16_bits(dtype); }
 
 PathChoice choose_path(const LinearWeights& weights, const WeightBounds& bounds, const SourceRange& source,
                        const CpuTraits& cpu, ComputePath from) {

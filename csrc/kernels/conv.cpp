@@ -1,5 +1,6 @@
 // Convolution layers.
 #include "base/error.h"
+#include "kernels/channel_conv.h"
 #include "kernels/layers.h"
 #include "kernels/linear.h"
 
@@ -13,7 +14,10 @@ std::unique_ptr<Kernel> make_conv(const ir::ConvAttrs& attrs, const LayerOperand
       w.shape[0] % attrs.groups != 0)
     fail(ErrorKind::invalid_model, "input ", ir::to_string(x.shape), ", weight ", ir::to_string(w.shape), " and ",
          attrs.groups, " groups do not fit together");
-  const Values values = LinearKernel::come_packed(x, options) ? Values::left_out : Values::read;
+  const ConvProblem problem = conv_problem(attrs, x, w, y);
+  const bool has_addend = operands.inputs.size() > 3 && operands.inputs[3].present();
+  const bool by_channel = !options.path && !has_addend && is_channel_conv(problem, x, w);
+  const Values values = LinearKernel::come_packed(x, options) && !by_channel ? Values::left_out : Values::read;
   LinearWeights weights = conv_weights(attrs, w, values, LinearKernel::room(options));
   std::vector<double> scale = weights.scale;
   for (double& s : scale) s *= x.affine().scale;
@@ -25,7 +29,7 @@ std::unique_ptr<Kernel> make_conv(const ir::ConvAttrs& attrs, const LayerOperand
     bias.channel_stride = 1;
   }
   Bias addend;
-  if (operands.inputs.size() > 3 && operands.inputs[3].present()) {
+  if (has_addend) {
     addend.operand = operands.inputs[3];
     if (addend.operand.shape != y.shape || addend.operand.strides != y.strides)
       fail(ErrorKind::internal, "'", addend.operand.name, "' is added to its sums, but is not stored as the result is");
@@ -34,7 +38,8 @@ std::unique_ptr<Kernel> make_conv(const ir::ConvAttrs& attrs, const LayerOperand
     addend.channel_stride = 1;
   }
   Epilogue epilogue(std::move(scale), std::move(bias), attrs.activation, y, std::move(addend));
-  const ConvProblem problem = conv_problem(attrs, x, w, y);
+  if (by_channel)
+    if (auto kernel = make_channel_conv(problem, weights, x, epilogue)) return kernel;
   return std::make_unique<LinearKernel>(problem, std::move(weights), x, std::move(epilogue), options);
 }
 

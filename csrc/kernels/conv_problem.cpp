@@ -13,10 +13,12 @@ ir::Shape or_ones(const ir::Shape& given, std::size_t rank) { return given.empty
 
 }  // namespace
 
+bool is_pointwise(const ConvProblem& p) {
+  return all_equal(p.kernel, 1) && all_equal(p.strides, 1) && all_equal(p.pads_begin, 0) && all_equal(p.pads_end, 0);
+}
+
 ConvProblem fold_pointwise(const ConvProblem& p) {
-  const bool pointwise =
-      all_equal(p.kernel, 1) && all_equal(p.strides, 1) && all_equal(p.pads_begin, 0) && all_equal(p.pads_end, 0);
-  if (!pointwise) return p;
+  if (!is_pointwise(p)) return p;
   ConvProblem folded = p;
   folded.batch = 1;
   folded.input = folded.output = {p.output_pixels()};

@@ -22,8 +22,10 @@ struct ConvProblem {
   std::int64_t output_pixels() const { return batch * ir::element_count(output); }
 };
 
-// Every window is one pixel and every pixel a window: batch and space fold into one dimension, which oneDNN runs
-// fastest.
+// Every window is one pixel and every pixel a window.
+bool is_pointwise(const ConvProblem& problem);
+
+// Batch and space of pointwise problems folded into one dimension, which oneDNN runs fastest; others as they are.
 ConvProblem fold_pointwise(const ConvProblem& problem);
 
 ConvProblem conv_problem(const ir::ConvAttrs& attrs, const Operand& x, const Operand& w, const Operand& y);

@@ -16,6 +16,10 @@ Affine Operand::affine() const {
   return {static_cast<double>(quant->scale[0]), static_cast<double>(quant->zero_point[0])};
 }
 
+bool is_of_8_or_16_bits(ir::DType dtype) {
+  return dtype == ir::DType::u8 || dtype == ir::DType::s8 || dtype == ir::DType::u16 || dtype == ir::DType::s16;
+}
+
 Operand make_operand(const ir::Value& value, Layout layout) {
   Operand operand;
   operand.name = value.name;

@@ -41,6 +41,9 @@ struct Operand {
   Affine affine() const;
 };
 
+// What activations are quantized to.
+bool is_of_8_or_16_bits(ir::DType dtype);
+
 Operand make_operand(const ir::Value& value, Layout layout);
 
 ir::Shape strides_of(const ir::Shape& shape, Layout layout);

@@ -210,7 +210,6 @@ TEST(depthwise_int8_does_not_saturate) {
   }
 }
 
-// The trap: sums of two products in 16 bits.
 // Sums that exceed the cache are computed in bands of rows.
 TEST(conv_in_bands) {
   struct Geometry {
@@ -246,6 +245,7 @@ TEST(conv_in_bands) {
   omp_set_num_threads(1);
 }
 
+// The trap: sums of two products in 16 bits.
 TEST(conv_with_saturating_pairs_is_exact) {
   for (const std::int64_t k : {1, 3}) {
     for (const int pattern : {0, 1, 2}) {
@@ -310,6 +310,34 @@ TEST(conv_with_long_reductions_is_exact) {
       expect_real(y, [&](const Index& at) { return conv_real(data, false, at); }, "long reduction", true);
     }
   }
+}
+
+// One weight per channel, which takes no product.
+TEST(conv_of_each_channel_alone) {
+  Random random(11);
+  for (std::uint32_t seed = 0; seed < 40; ++seed) {
+    ConvCase c;
+    const auto rank = static_cast<std::size_t>(between(random, 1, 3));
+    c.spatial = Shape(rank, pick<std::int64_t>(random, {1, 4, 7}));
+    c.kernel = c.strides = c.dilations = Shape(rank, 1);
+    c.pads = Shape(2 * rank, 0);
+    c.batch = between(random, 1, 2);
+    c.groups = pick<std::int64_t>(random, {1, 2, 31, 64, 700});
+    c.in_per_group = c.out_per_group = 1;
+    c.x_dtype = pick<DType>(random, {DType::u8, DType::s8, DType::u16, DType::s16});
+    c.w_dtype = pick<DType>(random, {DType::s8, DType::u8, DType::s16});
+    c.y_dtype = pick<DType>(random, {DType::u8, DType::s8, DType::u16, DType::s16, DType::f32});
+    c.x_zero_point = pick<int>(random, {0, 3, 100});
+    c.w_zero_point = c.w_dtype == DType::u8 ? 128 : 0;
+    c.y_zero_point = c.y_dtype == DType::f32 ? 0 : pick<int>(random, {0, 3, 100});
+    c.per_channel = random() % 2 == 0;
+    c.float_bias = random() % 2 == 0;
+    if (random() % 3 == 0) c.activation.kind = ir::Activation::Kind::relu;
+    if (random() % 4 == 0) c.activation.kind = ir::Activation::Kind::hard_swish;
+    omp_set_num_threads(seed % 2 == 0 ? 1 : 3);
+    check_conv_freely(c, seed, "depthwise and pointwise");
+  }
+  omp_set_num_threads(1);
 }
 
 TEST(conv_of_16_bit_operands) {
