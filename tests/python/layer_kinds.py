@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from index_kinds import INDEX_KINDS, INDEX_MOVEMENT
-from models import QDQ_NAMES, ZERO_POINTS, Edge, ModelBuilder, PlainEdge, Style
+from models import QDQ_NAMES, RANGES, ZERO_POINTS, Edge, ModelBuilder, PlainEdge, Style
 
 Draw = Callable[..., Any]
 
@@ -366,11 +366,21 @@ def layer_norm(draw: Draw, b: ModelBuilder) -> list[Edge]:
     return [b.finish(y, **_activation(draw, b))]
 
 
+def _spread_out(b: ModelBuilder, x: Edge) -> Edge:
+    """The last input, with both ends of its range in each channel: of next to no variance float32 makes noise."""
+    sample = b.samples[b.inputs[-1].name]
+    of_channels = sample.reshape(*x.shape[:2], -1)
+    for i, end in enumerate(RANGES[x.quant.dtype]):
+        of_channels[..., i] = (end - x.quant.zero_point) * x.quant.scale if b.style.float_edges else end
+    return x
+
+
 def instance_norm(draw: Draw, b: ModelBuilder) -> list[Edge]:
     _draw_width(draw, b)
-    x = b.input(_image(draw))
-    if math.prod(x.shape[2:]) == 1:  # no spread at all: what float32 makes of it is noise
-        x = b.input((*x.shape[:2], *(size + 1 for size in x.shape[2:])))
+    shape = _image(draw)
+    if math.prod(shape[2:]) == 1:
+        shape = (*shape[:2], *(size + 1 for size in shape[2:]))
+    x = _spread_out(b, b.input(shape))
     parameters = [_parameter(draw, b, (x.shape[1],), *span) for span in ((0.2, 2.0), (-1.0, 1.0))]
     y = b.op("InstanceNormalization", [b.dq(x), *parameters], epsilon=draw(st.sampled_from((None, 1e-3))))
     return [b.finish(y, **_activation(draw, b))]
@@ -381,7 +391,7 @@ def group_norm(draw: Draw, b: ModelBuilder) -> list[Edge]:
     b.style.opset = max(b.style.opset, 21)
     _draw_width(draw, b)
     groups, per_group = draw(st.integers(1, 6)), draw(st.integers(1, 5))
-    x = b.input((*_image(draw, channels=groups * per_group)[:3], draw(st.integers(2, 7))))
+    x = _spread_out(b, b.input((*_image(draw, channels=groups * per_group)[:3], draw(st.integers(2, 7)))))
     parameters = [_parameter(draw, b, (x.shape[1],), *span) for span in ((0.2, 2.0), (-1.0, 1.0))]
     y = b.op("GroupNormalization", [b.dq(x), *parameters], num_groups=groups)
     return [b.finish(y, **_activation(draw, b))]
