@@ -154,7 +154,8 @@ void Epilogue::prepare() {
     float_scale_.push_back(static_cast<float>(scale_[i]));
     float_bias_.push_back(static_cast<float>(bias));
     largest_bias = std::max(largest_bias, std::fabs(bias));
-    exact = exact && is_exact_in_float(static_cast<double>(largest_accumulator_), scale_[i], bias);
+    if (i < channels)  // the others repeat these
+      exact = exact && is_exact_in_float(static_cast<double>(largest_accumulator_), scale_[i], bias);
   }
   if (!tries_float) return;
   // Whatever is not cut off anyway is a sum of the bias and at most this.

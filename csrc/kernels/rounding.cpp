@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <utility>
 
@@ -23,12 +24,16 @@ constexpr std::array<std::pair<Rounding, std::string_view>, 8> kNames = {{
     {Rounding::conv_odd, "conv_odd"},
 }};
 
-// The largest power of two that x is a multiple of.
+// The largest power of two that x is a multiple of: its least binary digit.
 double unit_of(double x) {
-  int exponent = 0;
-  const double fraction = std::frexp(x, &exponent);
-  const auto digits = static_cast<std::int64_t>(std::ldexp(std::fabs(fraction), std::numeric_limits<double>::digits));
-  return std::ldexp(static_cast<double>(digits & -digits), exponent - std::numeric_limits<double>::digits);
+  std::uint64_t bits = 0;
+  std::memcpy(&bits, &x, sizeof bits);
+  constexpr std::uint64_t kFraction = (std::uint64_t{1} << (std::numeric_limits<double>::digits - 1)) - 1;
+  if ((bits & kFraction) == 0) return std::fabs(x);
+  bits &= bits - 1;
+  double others = 0.0;
+  std::memcpy(&others, &bits, sizeof others);
+  return std::fabs(x - others);
 }
 
 }  // namespace

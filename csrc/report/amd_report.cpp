@@ -15,6 +15,13 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+// An ordered object that grows copies what it holds, so it gets room for all its fields first.
+Json object_of(std::size_t fields) {
+  Json out = Json::object();
+  out.get_ref<Json::object_t&>().reserve(fields);
+  return out;
+}
+
 const char* device_of(const NodeEntry& node) { return node.claimed ? "NPU" : "CPU"; }
 
 std::map<std::string, std::size_t> nodes_by_device(const SessionReport& report) {
@@ -42,7 +49,8 @@ Json device_stat(const SessionReport& report, const std::string& device, bool al
     op_types.insert(node.domain + "::" + node.op_type);
     ++count;
   }
-  Json out = {{"name", device}};
+  Json out = object_of(3);
+  out["name"] = device;
   if (count != 0) out["nodeNum"] = count;
   if (!op_types.empty()) out["supportedOpType"] = op_types;
   return out;
@@ -57,7 +65,7 @@ std::string listed(const std::vector<std::string>& names) {
 Json node_stat(const NodeEntry& node) {
   std::vector<std::string> inputs = node.inputs;
   std::replace(inputs.begin(), inputs.end(), std::string(), std::string("VAIP_NOT_EXISTS"));
-  Json out = Json::object();
+  Json out = object_of(7);
   if (!node.outputs.empty()) out["output"] = node.outputs;
   if (!inputs.empty()) out["input"] = inputs;
   if (!node.domain.empty()) out["opDomain"] = node.domain;
@@ -69,7 +77,8 @@ Json node_stat(const NodeEntry& node) {
 }
 
 Json shape_info(const std::string& name, const frontend::TensorInfo& info) {
-  Json out = {{"name", name}};
+  Json out = object_of(2);
+  out["name"] = name;
   if (!info.has_shape) {
     out["isUnknown"] = true;
   } else if (info.shape.empty()) {
@@ -99,9 +108,7 @@ std::string to_amd_json(const SessionReport& report) {
   }
   const std::array<std::pair<const char*, Json*>, 4> parts = {
       {{"deviceStat", &devices}, {"nodeStat", &nodes}, {"shapeInfo", &shapes}, {"subgraphStat", &subgraphs}}};
-  Json out = Json::object();
-  for (const auto& [key, part] : parts)
-    if (!part->empty()) out[key] = nullptr;  // first of all: an ordered object that grows copies what it holds
+  Json out = object_of(parts.size());
   for (const auto& [key, part] : parts)
     if (!part->empty()) out[key] = std::move(*part);
   return out.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
