@@ -1,5 +1,7 @@
 #include "ep/provider.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <utility>
@@ -26,6 +28,14 @@ std::string model_path(const OrtGraph& graph) {
   const char* path = nullptr;
   ort::check(ort::api().Graph_GetModelPath(&graph, &path));
   return path != nullptr ? path : "";
+}
+
+// What importing, mapping and packing allocated and freed. The C library would keep it for later, while a simulation
+// needs its arena and nothing else.
+void give_memory_back() {
+#if defined(__GLIBC__)
+  ::malloc_trim(0);
+#endif
 }
 
 std::string node_name(const OrtNode& node) {
@@ -291,6 +301,7 @@ void Provider::finish_initialization() {
   const report::SessionReport report = record_->snapshot();
   announce(report);
   write_session_files(config_, report, logger_);
+  give_memory_back();
   finished_.store(true, std::memory_order_release);
 }
 
