@@ -3,9 +3,9 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <cstring>
 #include <type_traits>
 
+#include "kernels/int16_tile.h"
 #include "kernels/multiversion.h"
 #include "kernels/onednn.h"
 #include "kernels/parallel.h"
@@ -18,16 +18,18 @@
 namespace vaip::kernels {
 namespace {
 
-constexpr std::int64_t kLanes = 8;           // sums in a register
-constexpr std::int64_t kWidth = 2 * kLanes;  // output channels of a panel
-constexpr std::int64_t kTileRows = 6;
+constexpr std::int64_t kWidth = kTileWidth;  // output channels of a panel
 constexpr std::size_t kAlignment = 64;
 constexpr std::int64_t kDepthBlock = 512;      // a panel of that depth stays in the first-level cache
 constexpr std::int64_t kWideDepthBlock = 256;  // products of s16 and s8 whose sum surely fits 32 bits
 constexpr std::int64_t kBlockBytes = 1 << 18;  // of rows and sums: half of a usual second-level cache
+constexpr std::int64_t kMostRows = 16 * kTileRows, kLeastRows = 2 * kTileRows;  // of a block
+constexpr std::int64_t kLeastPanels = 4;                                        // whose sums are finished row by row
 constexpr std::int64_t kLongestDenseRow = 256;
+constexpr std::int64_t kLeastOutputs = kWidth / 2, kLeastDepth = 16;
 constexpr std::int64_t kLeastPixels = 16;  // for fewer, gathering and widening take longer than they save
 
+constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 constexpr std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
 template <typename T>
@@ -80,142 +82,14 @@ VAIP_MULTIVERSION void add(const std::int32_t* __restrict sums, std::int64_t cou
     for (std::int64_t i = 0; i < count; ++i) totals[i] += sums[i];
 }
 
-// sums[r][kWidth] of some rows, plus the products of `pairs` pairs of elements with a panel.
-struct Tile {
-  const std::int16_t* rows;
-  std::int64_t row_stride;
-  const std::int16_t* panel;
-  std::int64_t pairs;
-  std::int32_t* sums;
-  std::int64_t sums_stride;
-  bool first;  // there are no sums yet
-};
-
-#if defined(__x86_64__) && defined(__GNUC__)
-#define VAIP_HAS_INT16_TILES 1
-
-// Six rows by a panel: twelve sums, the panel's two vectors, and two registers for the products fill all sixteen.
-// Written out, since gcc 12 keeps some of the sums in memory, which costs a third of the speed; this reaches what the
-// CPU can do (Zen 3: 1.5 multiplications with their additions per cycle).
-#define VAIP_ROW(pair, sum0, sum1)            \
-  "vpbroadcastd " pair                        \
-  ", %%ymm14\n\t"                             \
-  "vpmaddwd %%ymm12, %%ymm14, %%ymm15\n\t"    \
-  "vpmaddwd %%ymm13, %%ymm14, %%ymm14\n\t"    \
-  "vpaddd %%ymm15, %%ymm" sum0 ", %%ymm" sum0 \
-  "\n\t"                                      \
-  "vpaddd %%ymm14, %%ymm" sum1 ", %%ymm" sum1 "\n\t"
-#define VAIP_ZERO(sum) "vpxor %%xmm" sum ", %%xmm" sum ", %%xmm" sum "\n\t"
-#define VAIP_LOAD(at, sum0, sum1) "vmovdqu " at ", %%ymm" sum0 "\n\tvmovdqu 32" at ", %%ymm" sum1 "\n\t"
-#define VAIP_STORE(at, sum0, sum1) "vmovdqu %%ymm" sum0 ", " at "\n\tvmovdqu %%ymm" sum1 ", 32" at "\n\t"
-// Something for each row with its two sums; the fourth to sixth row are counted from the fourth.
-#define VAIP_SIX_ROWS(what, base, base3, stride)                                                                       \
-  what("(" base ")", "0", "1") what("(" base "," stride ")", "2", "3") what("(" base "," stride ",2)", "4", "5") what( \
-      "(" base3 ")", "6", "7") what("(" base3 "," stride ")", "8", "9") what("(" base3 "," stride ",2)", "10", "11")
-
-void multiply_six_rows(const Tile& tile) {
-  const std::int16_t *rows = tile.rows, *rows3 = rows + 3 * tile.row_stride, *panel = tile.panel;
-  std::int32_t *sums = tile.sums, *sums3 = sums + 3 * tile.sums_stride;
-  std::int64_t pairs = tile.pairs;
-  const auto row_bytes = tile.row_stride * static_cast<std::int64_t>(sizeof(std::int16_t));
-  const auto sums_bytes = tile.sums_stride * static_cast<std::int64_t>(sizeof(std::int32_t));
-  asm volatile(
-      "testb %[first], %[first]\n\t"
-      "jnz 1f\n\t"  //
-      VAIP_SIX_ROWS(VAIP_LOAD, "%[sums]", "%[sums3]", "%[sums_bytes]")
-      "jmp 2f\n"
-      "1:\n\t"  //
-      VAIP_ZERO("0") VAIP_ZERO("1") VAIP_ZERO("2") VAIP_ZERO("3") VAIP_ZERO("4") VAIP_ZERO("5")
-      VAIP_ZERO("6") VAIP_ZERO("7") VAIP_ZERO("8") VAIP_ZERO("9") VAIP_ZERO("10") VAIP_ZERO("11")
-      ".p2align 5\n"
-      "2:\n\t"
-      "vmovdqa (%[panel]), %%ymm12\n\t"
-      "vmovdqa 32(%[panel]), %%ymm13\n\t"  //
-      VAIP_SIX_ROWS(VAIP_ROW, "%[rows]", "%[rows3]", "%[row_bytes]")
-      "add $64, %[panel]\n\t"
-      "add $4, %[rows]\n\t"
-      "add $4, %[rows3]\n\t"
-      "dec %[pairs]\n\t"
-      "jnz 2b\n\t"  //
-      VAIP_SIX_ROWS(VAIP_STORE, "%[sums]", "%[sums3]", "%[sums_bytes]")
-      "vzeroupper"
-      : [rows] "+r"(rows), [rows3] "+r"(rows3), [panel] "+r"(panel), [pairs] "+r"(pairs)
-      : [row_bytes] "r"(row_bytes), [sums] "r"(sums), [sums3] "r"(sums3), [sums_bytes] "r"(sums_bytes),
-        [first] "q"(tile.first)
-      : "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
-        "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
-}
-
-#undef VAIP_ROW
-#undef VAIP_ZERO
-#undef VAIP_LOAD
-#undef VAIP_STORE
-#undef VAIP_SIX_ROWS
-
-// The rows that are left.
-template <int kRows>
-__attribute__((target("avx2"))) void multiply_rows(const Tile& tile) {
-  __m256i sums[kRows][2];
-  for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < 2; ++v) {
-      const auto* at = reinterpret_cast<const __m256i*>(tile.sums + r * tile.sums_stride + v * kLanes);
-      sums[r][v] = tile.first ? _mm256_setzero_si256() : _mm256_loadu_si256(at);
-    }
-  }
-  const auto* panel = reinterpret_cast<const __m256i*>(tile.panel);
-  for (std::int64_t k = 0; k < tile.pairs; ++k, panel += 2) {
-    for (int r = 0; r < kRows; ++r) {
-      std::int32_t pair = 0;
-      std::memcpy(&pair, tile.rows + r * tile.row_stride + 2 * k, sizeof pair);
-      const __m256i x = _mm256_set1_epi32(pair);
-      for (int v = 0; v < 2; ++v)
-        sums[r][v] = _mm256_add_epi32(sums[r][v], _mm256_madd_epi16(x, _mm256_load_si256(panel + v)));
-    }
-  }
-  for (int r = 0; r < kRows; ++r)
-    for (int v = 0; v < 2; ++v)
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(tile.sums + r * tile.sums_stride + v * kLanes), sums[r][v]);
-}
-#endif
-
-void multiply_portably(const Tile& tile, std::int64_t rows) {
-  for (std::int64_t r = 0; r < rows; ++r) {
-    std::int32_t* sums = tile.sums + r * tile.sums_stride;
-    if (tile.first) std::fill_n(sums, kWidth, 0);
-    for (std::int64_t k = 0; k < tile.pairs; ++k) {
-      const std::int16_t* x = tile.rows + r * tile.row_stride + 2 * k;
-      const std::int16_t* w = tile.panel + k * 2 * kWidth;
-      for (std::int64_t c = 0; c < kWidth; ++c) sums[c] += x[0] * w[2 * c] + x[1] * w[2 * c + 1];
-    }
-  }
-}
-
-void multiply_panel(Tile tile, std::int64_t rows, [[maybe_unused]] bool dot_product) {
-#if defined(VAIP_HAS_INT16_TILES)
-  if (dot_product) {
-    for (; rows >= kTileRows; rows -= kTileRows) {
-      multiply_six_rows(tile);
-      tile.rows += kTileRows * tile.row_stride;
-      tile.sums += kTileRows * tile.sums_stride;
-    }
-    if (rows == 5) return multiply_rows<5>(tile);
-    if (rows == 4) return multiply_rows<4>(tile);
-    if (rows == 3) return multiply_rows<3>(tile);
-    if (rows == 2) return multiply_rows<2>(tile);
-    if (rows == 1) return multiply_rows<1>(tile);
-    return;
-  }
-#endif
-  multiply_portably(tile, rows);
-}
-
 }  // namespace
 
 bool Int16Conv::suits(const ConvProblem& problem, ir::DType source) {
   const bool bytes = ir::size_of(source) == 1;
   return problem.spatial_rank() >= 1 && problem.spatial_rank() <= kMaxRank &&
-         (!bytes || problem.output_pixels() >= kLeastPixels) && problem.out_channels / problem.groups >= kLanes &&
-         problem.in_channels / problem.groups * ir::element_count(problem.kernel) >= 2 * kLanes;
+         (!bytes || problem.output_pixels() >= kLeastPixels) &&
+         problem.out_channels / problem.groups >= kLeastOutputs &&
+         problem.in_channels / problem.groups * ir::element_count(problem.kernel) >= kLeastDepth;
 }
 
 Int16Conv::Int16Conv(const ConvProblem& problem, const LinearWeights& weights, const Operand& x,
@@ -237,9 +111,7 @@ Int16Conv::Int16Conv(const ConvProblem& problem, const LinearWeights& weights, c
   const bool every_pixel = taps_ == 1 && problem_.groups == 1 && problem_.input == problem_.output;
   const bool dense = every_pixel && depth_ == group_channels_ && depth_ <= kLongestDenseRow;
   stride_ = dense ? depth_ : depth_ + static_cast<std::int64_t>(kAlignment / sizeof(std::int16_t));
-  const std::int64_t row_bytes = 2 * stride_ + 4 * (problem_.out_channels + panels_ * kWidth);
-  block_rows_ =
-      std::clamp<std::int64_t>(kBlockBytes / row_bytes / kTileRows * kTileRows, 2 * kTileRows, 16 * kTileRows);
+  plan_blocks();
   const std::int64_t elements = problem_.groups * panels_ * depth_ * kWidth;
   const dnnl::memory::desc desc({problem_.groups, elements / problem_.groups * (in_bytes_ ? 1 : 2)},
                                 dnnl::memory::data_type::u8, dnnl::memory::format_tag::ab);
@@ -260,6 +132,24 @@ Int16Conv::Int16Conv(const ConvProblem& problem, const LinearWeights& weights, c
                      : make();
   packed_ = static_cast<const std::byte*>(memory_.get_data_handle());
   packed_bytes_ = shares ? 0 : desc.get_size();
+}
+
+// As many rows as there is room for, since each block widens and reads all weights anew; then as many panels as there
+// is room for their sums.
+void Int16Conv::plan_blocks() {
+  const std::int64_t pixels = problem_.output_pixels(), threads = omp_get_max_threads(), row_bytes = 2 * stride_;
+  const std::int64_t most = std::clamp<std::int64_t>(kBlockBytes / 4 * 3 / row_bytes, kLeastRows, kMostRows);
+  std::int64_t blocks = ceil_div(pixels, most);
+  if (blocks < 4 * threads) blocks = ceil_div(blocks, threads) * threads;
+  block_rows_ = ceil_div(ceil_div(pixels, blocks), kTileRows) * kTileRows;
+  const std::int64_t column_bytes = wide_ ? 12 : 4;
+  const std::int64_t room = (kBlockBytes - block_rows_ * row_bytes) / (block_rows_ * kWidth * column_bytes);
+  const std::int64_t chunks = ceil_div(panels_, std::max(room, kLeastPanels));
+  chunk_panels_ = ceil_div(panels_, chunks);
+  if (chunks == 1 && problem_.groups == 1 && panels_ * kWidth == group_outputs_)
+    finish_ = Finish::whole_blocks;
+  else
+    finish_ = chunk_panels_ >= kLeastPanels ? Finish::rows : Finish::arranged_blocks;
 }
 
 void Int16Conv::store(ArchiveWriter& to) const { store_memory(to, memory_); }
@@ -298,13 +188,14 @@ void Int16Conv::pack(const LinearWeights& weights, T* packed) const {
 
 Int16Conv::Scratch Int16Conv::scratch() const {
   const std::size_t sum_bytes = wide_ ? sizeof(double) : sizeof(std::int32_t);
-  const auto rows = static_cast<std::size_t>(block_rows_), padded = static_cast<std::size_t>(panels_ * kWidth);
+  const auto rows = static_cast<std::size_t>(block_rows_), columns = static_cast<std::size_t>(chunk_panels_ * kWidth);
+  const std::int64_t arranged = finish_ == Finish::arranged_blocks ? problem_.out_channels : 0;
+  const std::int64_t widened = in_bytes_ ? std::min(depth_, kDepthBlock) * kWidth : 0;
   Scratch scratch;
   scratch.sums = aligned(rows * static_cast<std::size_t>(stride_) * sizeof(std::int16_t));
-  scratch.totals = scratch.sums + aligned(rows * padded * sizeof(std::int32_t));
-  scratch.result = scratch.totals + (wide_ ? aligned(rows * padded * sizeof(double)) : 0);
-  scratch.panel = scratch.result + aligned(rows * static_cast<std::size_t>(problem_.out_channels) * sum_bytes);
-  const std::int64_t widened = in_bytes_ ? std::min(depth_, kDepthBlock) * kWidth : 0;
+  scratch.totals = scratch.sums + aligned(rows * columns * sizeof(std::int32_t));
+  scratch.arranged = scratch.totals + (wide_ ? aligned(rows * columns * sizeof(double)) : 0);
+  scratch.panel = scratch.arranged + aligned(rows * static_cast<std::size_t>(arranged) * sum_bytes);
   scratch.bytes = scratch.panel + aligned(static_cast<std::size_t>(widened) * sizeof(std::int16_t));
   return scratch;
 }
@@ -390,8 +281,8 @@ void Int16Conv::gather_rows(const T* source, std::int64_t group, std::int64_t fi
   }
 }
 
-void Int16Conv::gather(const void* x, std::int64_t group, std::int64_t first, std::int64_t count,
-                       std::int16_t* rows) const {
+void Int16Conv::gather(const void* x, std::int64_t group, const Block& block, std::int16_t* rows) const {
+  const auto [first, count] = block;
   switch (dtype_) {
     case ir::DType::u8:
       return gather_rows(static_cast<const std::uint8_t*>(x), group, first, count, rows);
@@ -412,66 +303,79 @@ const std::int16_t* Int16Conv::panel_at(std::int64_t panel, std::int64_t k, std:
   return buffer;
 }
 
-void Int16Conv::multiply(const std::int16_t* rows, std::int64_t stride, std::int64_t group, std::int64_t count,
-                         std::int32_t* sums, double* totals, std::int16_t* panel_buffer) const {
-  const std::int64_t block = wide_ ? kWideDepthBlock : kDepthBlock, padded = panels_ * kWidth;
+void Int16Conv::multiply(const Rows& rows, std::int64_t group, const Chunk& chunk, std::int32_t* sums, double* totals,
+                         std::int16_t* panel_buffer) const {
+  const std::int64_t block = wide_ ? kWideDepthBlock : kDepthBlock, columns = chunk.panels * kWidth;
   for (std::int64_t k = 0; k < depth_; k += block) {
     const std::int64_t depth = std::min(block, depth_ - k), pairs = depth / 2;
-    for (std::int64_t panel = 0; panel < panels_; ++panel) {
-      const std::int16_t* weights = panel_at(group * panels_ + panel, k, depth, panel_buffer);
+    for (std::int64_t panel = 0; panel < chunk.panels; ++panel) {
+      const std::int16_t* weights = panel_at(group * panels_ + chunk.first + panel, k, depth, panel_buffer);
       const bool first = wide_ || k == 0;
-      multiply_panel({rows + k, stride, weights, pairs, sums + panel * kWidth, padded, first}, count, dot_product_);
+      kernels::multiply({rows.data + k, rows.stride, weights, pairs, sums + panel * kWidth, columns, first}, rows.count,
+                        dot_product_);
     }
-    if (wide_) add(sums, count * padded, k == 0, totals);
+    if (wide_) add(sums, rows.count * columns, k == 0, totals);
   }
 }
 
-// The sums of a group as the output has them: without what pads the last panel, between those of the other groups.
 template <typename Acc>
-const Acc* Int16Conv::arrange(const Acc* sums, std::int64_t group, std::int64_t count, Acc* result) const {
-  const std::int64_t padded = panels_ * kWidth, channels = problem_.out_channels;
-  if (problem_.groups == 1 && padded == channels) return sums;
-  for (std::int64_t r = 0; r < count; ++r)
-    std::copy_n(sums + r * padded, group_outputs_, result + r * channels + group * group_outputs_);
-  return result;
+void Int16Conv::finish(const Acc* sums, std::int64_t group, const Chunk& chunk, const Block& block, Acc* arranged,
+                       const Output& output) const {
+  const std::int64_t channels = problem_.out_channels, stride = chunk.panels * kWidth;
+  const std::int64_t first_column = chunk.first * kWidth, columns = std::min(stride, group_outputs_ - first_column);
+  const std::int64_t channel = group * group_outputs_ + first_column;
+  const auto run = [&](const Acc* from, std::int64_t begin, std::int64_t count) {
+    output.epilogue.run(from, begin, begin + count, output.added, output.data);
+  };
+  switch (finish_) {
+    case Finish::whole_blocks:
+      return run(sums, block.first * channels, block.count * channels);
+    case Finish::rows:
+      for (std::int64_t r = 0; r < block.count; ++r)
+        run(sums + r * stride, (block.first + r) * channels + channel, columns);
+      return;
+    case Finish::arranged_blocks:
+      for (std::int64_t r = 0; r < block.count; ++r)
+        std::copy_n(sums + r * stride, columns, arranged + r * channels + channel);
+      if (channel + columns == channels) run(arranged, block.first * channels, block.count * channels);
+      return;
+  }
 }
 
 void Int16Conv::execute(const void* x, const Epilogue& epilogue, const EpilogueInputs& added, std::byte* scratch_memory,
-                        void* output) const {
-  const std::int64_t pixels = problem_.output_pixels(), channels = problem_.out_channels;
-  const std::int64_t blocks = (pixels + block_rows_ - 1) / block_rows_;
+                        void* output_data) const {
+  const std::int64_t pixels = problem_.output_pixels();
+  const std::int64_t blocks = ceil_div(pixels, block_rows_);
   // Pointwise convolutions of 16 bits read the tensor as it is.
   const bool direct = taps_ == 1 && problem_.groups == 1 && dtype_ == ir::DType::s16 && zero_point_ == 0 &&
                       depth_ == problem_.in_channels && pixels == problem_.input_pixels();
   const Scratch offsets = scratch();
-  parallel_for(blocks, block_rows_ * depth_ * channels, [&](std::int64_t begin, std::int64_t end, int thread) {
-    std::byte* own = scratch_memory + static_cast<std::size_t>(thread) * offsets.bytes;
-    auto* rows = reinterpret_cast<std::int16_t*>(own);
-    auto* sums = reinterpret_cast<std::int32_t*>(own + offsets.sums);
-    auto* totals = reinterpret_cast<double*>(own + offsets.totals);
-    auto* panel = reinterpret_cast<std::int16_t*>(own + offsets.panel);
-    for (std::int64_t block = begin; block < end; ++block) {
-      const std::int64_t first = block * block_rows_, count = std::min(block_rows_, pixels - first);
-      const std::int32_t* result = nullptr;
-      const double* wide_result = nullptr;
-      for (std::int64_t group = 0; group < problem_.groups; ++group) {
-        if (direct) {
-          multiply(static_cast<const std::int16_t*>(x) + first * depth_, depth_, 0, count, sums, totals, panel);
-        } else {
-          gather(x, group, first, count, rows);
-          multiply(rows, stride_, group, count, sums, totals, panel);
+  const Output output = {epilogue, added, output_data};
+  parallel_for(
+      blocks, block_rows_ * depth_ * problem_.out_channels, [&](std::int64_t begin, std::int64_t end, int thread) {
+        std::byte* own = scratch_memory + static_cast<std::size_t>(thread) * offsets.bytes;
+        auto* gathered = reinterpret_cast<std::int16_t*>(own);
+        auto* sums = reinterpret_cast<std::int32_t*>(own + offsets.sums);
+        auto* totals = reinterpret_cast<double*>(own + offsets.totals);
+        auto* panel = reinterpret_cast<std::int16_t*>(own + offsets.panel);
+        for (std::int64_t index = begin; index < end; ++index) {
+          const std::int64_t first = index * block_rows_;
+          const Block block = {first, std::min(block_rows_, pixels - first)};
+          for (std::int64_t group = 0; group < problem_.groups; ++group) {
+            if (!direct) gather(x, group, block, gathered);
+            const Rows rows = direct ? Rows{static_cast<const std::int16_t*>(x) + first * depth_, depth_, block.count}
+                                     : Rows{gathered, stride_, block.count};
+            for (std::int64_t at = 0; at < panels_; at += chunk_panels_) {
+              const Chunk chunk = {at, std::min(chunk_panels_, panels_ - at)};
+              multiply(rows, group, chunk, sums, totals, panel);
+              if (wide_)
+                finish(totals, group, chunk, block, reinterpret_cast<double*>(own + offsets.arranged), output);
+              else
+                finish(sums, group, chunk, block, reinterpret_cast<std::int32_t*>(own + offsets.arranged), output);
+            }
+          }
         }
-        if (wide_)
-          wide_result = arrange(totals, group, count, reinterpret_cast<double*>(own + offsets.result));
-        else
-          result = arrange(sums, group, count, reinterpret_cast<std::int32_t*>(own + offsets.result));
-      }
-      if (wide_)
-        epilogue.run(wide_result, first * channels, (first + count) * channels, added, output);
-      else
-        epilogue.run(result, first * channels, (first + count) * channels, added, output);
-    }
-  });
+      });
 }
 
 }  // namespace vaip::kernels

@@ -46,8 +46,12 @@ class Int16Conv {
   void pack(const LinearWeights& weights, T* to) const;
   // Pairs of the panel's depth from k on, as 16 bits: widened into `buffer` where they are stored in 8.
   const std::int16_t* panel_at(std::int64_t panel, std::int64_t k, std::int64_t depth, std::int16_t* buffer) const;
-  // Rows of the source under output pixels [first, first + count), of a group; `stride_` apart.
-  void gather(const void* x, std::int64_t group, std::int64_t first, std::int64_t count, std::int16_t* rows) const;
+  // Output pixels that are computed together.
+  struct Block {
+    std::int64_t first, count;
+  };
+  // Rows of the source under them, of a group; `stride_` apart.
+  void gather(const void* x, std::int64_t group, const Block& block, std::int16_t* rows) const;
   // A window's first element, which may lie in the padding: its place along each dimension, and in the tensor.
   struct Origin {
     std::array<std::int64_t, kMaxRank> at{};
@@ -60,16 +64,32 @@ class Int16Conv {
   template <typename T>
   void gather_rows(const T* source, std::int64_t group, std::int64_t first, std::int64_t count,
                    std::int16_t* rows) const;
-  // sums: [count][panels * width of a panel], as are the totals of wide sums.
-  void multiply(const std::int16_t* rows, std::int64_t stride, std::int64_t group, std::int64_t count,
-                std::int32_t* sums, double* totals, std::int16_t* panel_buffer) const;
-  // What a thread needs: gathered rows, their sums, totals of these, and both as the output has them.
+  struct Rows {
+    const std::int16_t* data;
+    std::int64_t stride, count;
+  };
+  // Panels of a group whose sums are computed and finished together.
+  struct Chunk {
+    std::int64_t first, panels;
+  };
+  // sums: [rows][columns of the chunk], as are the totals of wide sums.
+  void multiply(const Rows& rows, std::int64_t group, const Chunk& chunk, std::int32_t* sums, double* totals,
+                std::int16_t* panel_buffer) const;
+  struct Output {
+    const Epilogue& epilogue;
+    const EpilogueInputs& added;
+    void* data;
+  };
+  // arranged: see Finish.
+  template <typename Acc>
+  void finish(const Acc* sums, std::int64_t group, const Chunk& chunk, const Block& block, Acc* arranged,
+              const Output& output) const;
+  void plan_blocks();
+  // What a thread needs: gathered rows, their sums, totals of these, both as the output has them, and a widened panel.
   struct Scratch {
-    std::size_t sums = 0, totals = 0, result = 0, panel = 0, bytes = 0;  // offsets; rows come first
+    std::size_t sums = 0, totals = 0, arranged = 0, panel = 0, bytes = 0;  // offsets; rows come first
   };
   Scratch scratch() const;
-  template <typename Acc>
-  const Acc* arrange(const Acc* sums, std::int64_t group, std::int64_t count, Acc* result) const;
 
   ConvProblem problem_;
   ir::DType dtype_;
@@ -79,7 +99,10 @@ class Int16Conv {
   std::int64_t taps_ = 0, group_channels_ = 0, group_outputs_ = 0;  // of one group: input and output channels
   std::int64_t depth_ = 0, stride_ = 0;  // of a gathered row: elements, an even number of them, and to the next row
   std::int64_t panels_ = 0;              // of 16 output channels, of a group
-  std::int64_t block_rows_ = 0;
+  std::int64_t block_rows_ = 0, chunk_panels_ = 0;
+  // Sums are finished a block at once where they lie as the output does; else row by row; or, where these are short,
+  // copied first: without what pads the last panel, beside those of the other groups.
+  enum class Finish : std::uint8_t { whole_blocks, rows, arranged_blocks } finish_ = Finish::whole_blocks;
   // The taps of all dimensions but the last: where they are from the window's origin, and in elements.
   struct OuterTap {
     std::array<std::int64_t, kMaxRank> steps{};
