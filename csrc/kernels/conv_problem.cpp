@@ -49,6 +49,8 @@ WindowCursor::WindowCursor(const ConvProblem& problem, std::int64_t output_pixel
   for (std::size_t d = problem.spatial_rank(); d-- > 0;) {
     origin_[d] = output_pixel % problem.output[d] * problem.strides[d] - problem.pads_begin[d];
     output_pixel /= problem.output[d];
+    const std::int64_t last = origin_[d] + (problem.kernel[d] - 1) * problem.dilations[d];
+    is_inside_ = is_inside_ && origin_[d] >= 0 && last < problem.input[d];
   }
   batch_ = output_pixel;
 }
@@ -63,6 +65,31 @@ std::int64_t WindowCursor::input_pixel(std::int64_t tap) const {
     step *= problem_.input[d];
   }
   return batch_ * step + pixel;
+}
+
+WindowTaps::WindowTaps(const ConvProblem& problem) {
+  for (std::int64_t tap = 0; tap < ir::element_count(problem.kernel); ++tap) {
+    std::int64_t rest = tap, offset = 0, step = 1;
+    for (std::size_t d = problem.spatial_rank(); d-- > 0;) {
+      offset += rest % problem.kernel[d] * problem.dilations[d] * step;
+      rest /= problem.kernel[d];
+      step *= problem.input[d];
+    }
+    offsets_.push_back(offset);
+  }
+}
+
+std::int64_t WindowTaps::find(const WindowCursor& window, std::int64_t first, std::int64_t* pixels) const {
+  const std::int64_t end = std::min(first + kMost, count());
+  std::int64_t found = 0;
+  if (window.is_inside()) {
+    const std::int64_t origin = window.input_pixel(0);
+    for (std::int64_t tap = first; tap < end; ++tap) pixels[found++] = origin + offsets_[static_cast<std::size_t>(tap)];
+    return found;
+  }
+  for (std::int64_t tap = first; tap < end; ++tap)
+    if (const std::int64_t pixel = window.input_pixel(tap); pixel >= 0) pixels[found++] = pixel;
+  return found;
 }
 
 }  // namespace vaip::kernels

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "ir/graph.h"
 #include "kernels/operand.h"
@@ -36,6 +37,7 @@ class WindowCursor {
  public:
   WindowCursor(const ConvProblem& problem, std::int64_t output_pixel);
   std::int64_t batch() const { return batch_; }
+  bool is_inside() const { return is_inside_; }  // no tap lies in the padding
   // The input pixel under `tap` (row-major over the kernel), counted over the whole batch; -1 in the padding.
   std::int64_t input_pixel(std::int64_t tap) const;
 
@@ -44,6 +46,21 @@ class WindowCursor {
   const ConvProblem& problem_;
   std::int64_t batch_;
   std::int64_t origin_[kMaxSpatialRank];
+  bool is_inside_ = true;
+};
+
+// The input pixels under windows, without divisions for those that lie inside the input.
+class WindowTaps {
+ public:
+  static constexpr std::int64_t kMost = 64;  // at a time
+
+  explicit WindowTaps(const ConvProblem& problem);
+  std::int64_t count() const { return static_cast<std::int64_t>(offsets_.size()); }
+  // Writes the pixels under taps [first, first + kMost) but for those in the padding; returns their number.
+  std::int64_t find(const WindowCursor& window, std::int64_t first, std::int64_t* pixels) const;
+
+ private:
+  std::vector<std::int64_t> offsets_;  // from the first tap's pixel
 };
 
 }  // namespace vaip::kernels

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 #include <type_traits>
+#include <utility>
 
 #include "base/error.h"
 #include "base/half.h"
@@ -28,16 +29,43 @@ template <typename T>
 using BestOf = std::conditional_t<is_half<T>, float, T>;
 
 template <typename T>
-VAIP_MULTIVERSION void maximum(const T* __restrict in, std::int64_t n, BestOf<T>* __restrict best) {
-  for (std::int64_t i = 0; i < n; ++i) {
-    const auto value = static_cast<BestOf<T>>(in[i]);
-    best[i] = value > best[i] ? value : best[i];
+struct Maximum {
+  BestOf<T> operator()(BestOf<T> best, T element) const {
+    const auto value = static_cast<BestOf<T>>(element);
+    return value > best ? value : best;
+  }
+};
+template <typename T, typename Sum>
+struct Addition {
+  Sum operator()(Sum sum, T element) const { return static_cast<Sum>(sum + static_cast<Sum>(element)); }
+};
+
+// results[i] = step(... step(step(results[i], taps[0][i]), taps[1][i]) ...), which stay in registers from tap to tap.
+template <typename Step, typename T, typename Result, std::size_t... kTap>
+VAIP_MULTIVERSION void take(const T* const* __restrict taps, std::int64_t count, Result* __restrict results,
+                            std::index_sequence<kTap...>) {
+  const T* const elements[] = {taps[kTap]...};
+  const Step step;
+  for (std::int64_t i = 0; i < count; ++i) {
+    Result result = results[i];
+    ((result = step(result, elements[kTap][i])), ...);
+    results[i] = result;
   }
 }
-// Sums of up to 2^15 elements of 16 bits fit.
-template <typename T, typename Sum>
-VAIP_MULTIVERSION void accumulate(const T* __restrict in, std::int64_t n, Sum* __restrict sum) {
-  for (std::int64_t i = 0; i < n; ++i) sum[i] += in[i];
+
+template <typename Step, std::size_t kTaps = 8, typename T, typename Result>
+void take_all(const T* const* taps, std::int64_t tap_count, std::int64_t count, Result* results) {
+  for (; tap_count >= static_cast<std::int64_t>(kTaps); tap_count -= kTaps, taps += kTaps)
+    take<Step>(taps, count, results, std::make_index_sequence<kTaps>());
+  if constexpr (kTaps > 1) take_all<Step, kTaps / 2>(taps, tap_count, count, results);
+}
+
+// scale * sum is exact and the quotient rounded once: a tie stays a tie.
+template <typename Sum>
+VAIP_MULTIVERSION void divide(const Sum* __restrict sums, std::int64_t count, double offset, const MeanFactor& mean,
+                              double* __restrict means) {
+  const double scale = mean.scale, divisor = mean.divisor;
+  for (std::int64_t i = 0; i < count; ++i) means[i] = (static_cast<double>(sums[i]) - offset) * scale / divisor;
 }
 
 ConvProblem window_problem(const ir::PoolAttrs& attrs, const Operand& x, const Operand& y) {
@@ -58,26 +86,29 @@ class PoolKernel : public Kernel {
   // Integers of up to 16 bits are summed as integers, exactly; anything else in double.
   static constexpr bool kIntegers = std::is_integral_v<T> && sizeof(T) <= 2;
   using Sum = std::conditional_t<kIntegers, std::int32_t, double>;
+  static_assert(WindowTaps::kMost * 255 <= std::numeric_limits<std::int16_t>::max(), "sums of bytes fit 16 bits");
 
   PoolKernel(const ir::PoolAttrs& attrs, const Operand& x, const Operand& y)
       : attrs_(attrs),
         problem_(window_problem(attrs, x, y)),
-        taps_(ir::element_count(problem_.kernel)),
+        taps_(problem_),
         element_(x, y),
         dtype_(x.dtype),
         affine_(x.affine()),
         quantizer_(make_quantizer(y)),
         last_step_(y.last_step),
-        cuts_only_((y.dtype == DType::u8 || y.dtype == DType::s8) &&
-                   as_limits(attrs.activation, quantizer_, low_, high_)),
-        full_mean_(mean_factor(affine_.scale, taps_, square_side(problem_.kernel), last_step_)) {
-    if (kIntegers && taps_ > (1 << 15)) fail(ErrorKind::unsupported, "a pooling window of ", taps_, " elements");
+        is_linear_(attrs.activation.kind == ir::Activation::Kind::linear),
+        tries_float_((y.dtype == DType::u8 || y.dtype == DType::s8) &&
+                     as_limits(is_linear_ ? ir::Activation{} : attrs.activation, quantizer_, low_, high_)),
+        full_mean_(mean_factor(affine_.scale, taps_.count(), square_side(problem_.kernel), last_step_)) {
+    if (kIntegers && taps_.count() > kMostTaps)
+      fail(ErrorKind::unsupported, "a pooling window of ", taps_.count(), " elements");
   }
 
   void execute(const ExecutionContext& context) const override {
     const T* x = static_cast<const T*>(context.inputs[0]);
     const std::int64_t channels = problem_.in_channels;
-    parallel_for(problem_.output_pixels(), channels * taps_, [&](std::int64_t begin, std::int64_t end, int) {
+    parallel_for(problem_.output_pixels(), channels * taps_.count(), [&](std::int64_t begin, std::int64_t end, int) {
       MeanRow row;
       for (std::int64_t pixel = begin; pixel < end; ++pixel) {
         const WindowCursor window(problem_, pixel);
@@ -94,6 +125,7 @@ class PoolKernel : public Kernel {
   }
 
  private:
+  static constexpr std::int64_t kMostTaps = 1 << 15;  // elements of 16 bits, whose sum fits 32
   static constexpr bool kBytes = std::is_integral_v<T> && sizeof(T) == 1;
   // (sum - offset) * scale
   struct Mean {
@@ -107,14 +139,21 @@ class PoolKernel : public Kernel {
     float scale[kBlock], bias[kBlock];
   };
 
+  // The elements under taps [first, first + kMost) that lie in the input; returns how many there are.
+  std::int64_t find(const WindowCursor& window, std::int64_t first, const T* x, const T** elements) const {
+    std::int64_t pixels[WindowTaps::kMost];
+    const std::int64_t found = taps_.find(window, first, pixels);
+    for (std::int64_t i = 0; i < found; ++i) elements[i] = x + pixels[i] * problem_.in_channels;
+    return found;
+  }
+
   void take_maximum(const T* x, const WindowCursor& window, std::int64_t count, std::int64_t out, void* y) const {
     using Best = BestOf<T>;
     Best best[kBlock];
     std::fill_n(best, count, is_half<T> ? -std::numeric_limits<Best>::infinity() : std::numeric_limits<Best>::lowest());
-    for (std::int64_t tap = 0; tap < taps_; ++tap) {
-      const std::int64_t input = window.input_pixel(tap);
-      if (input >= 0) maximum(x + input * problem_.in_channels, count, best);
-    }
+    const T* taps[WindowTaps::kMost];
+    for (std::int64_t tap = 0; tap < taps_.count(); tap += WindowTaps::kMost)
+      take_all<Maximum<T>>(taps, find(window, tap, x, taps), count, best);
     if constexpr (is_half<T>) {
       T stored[kBlock];
       for (std::int64_t i = 0; i < count; ++i) stored[i] = T(best[i]);
@@ -140,21 +179,28 @@ class PoolKernel : public Kernel {
     Sum sums[kBlock];
     std::fill_n(sums, count, Sum{});
     std::int64_t valid = 0;
-    for (std::int64_t tap = 0; tap < taps_; ++tap) {
-      const std::int64_t input = window.input_pixel(tap);
-      if (input < 0) continue;
-      ++valid;
-      accumulate(x + input * problem_.in_channels, count, sums);
+    const T* taps[WindowTaps::kMost];
+    for (std::int64_t tap = 0; tap < taps_.count(); tap += WindowTaps::kMost) {
+      const std::int64_t found = find(window, tap, x, taps);
+      if constexpr (kBytes) {  // twice as many at once
+        std::int16_t part[kBlock];
+        std::fill_n(part, count, std::int16_t{0});
+        take_all<Addition<T, std::int16_t>>(taps, found, count, part);
+        const std::int16_t* const parts = part;
+        take_all<Addition<std::int16_t, Sum>>(&parts, 1, count, sums);
+      } else {
+        take_all<Addition<T, Sum>>(taps, found, count, sums);
+      }
+      valid += found;
     }
     const std::int64_t averaged = attrs_.count_include_pad ? taps_within_padding(pixel) : valid;
-    const MeanFactor mean = averaged == taps_ ? full_mean_ : mean_factor(affine_.scale, averaged, 0, last_step_);
+    const MeanFactor mean =
+        averaged == taps_.count() ? full_mean_ : mean_factor(affine_.scale, averaged, 0, last_step_);
     const double offset = static_cast<double>(valid) * affine_.zero_point;
     if constexpr (kBytes)
       if (finish_average(sums, count, {mean.scale / mean.divisor, offset}, out, row, y)) return;
     double real[kBlock];
-    // scale * sum is exact and the quotient rounded once: a tie stays a tie.
-    for (std::int64_t i = 0; i < count; ++i)
-      real[i] = (static_cast<double>(sums[i]) - offset) * mean.scale / mean.divisor;
+    divide(sums, count, offset, mean, real);
     apply(attrs_.activation, real, count);
     store_real(quantizer_, real, y, out, 1, count);
   }
@@ -162,12 +208,16 @@ class PoolKernel : public Kernel {
   // In float32, where no result is in doubt.
   bool finish_average(const std::int32_t* sums, std::int64_t count, const Mean& mean, std::int64_t out, MeanRow& row,
                       void* y) const {
-    if (!cuts_only_) return false;
+    if (!tries_float_) return false;
     if (row.mean != mean) {
-      const double scale = mean.scale / quantizer_.affine.scale, bias = -mean.offset * scale;
-      const double largest = 255.0 * static_cast<double>(taps_);
+      const double factor = is_linear_ ? attrs_.activation.alpha : 1.0,
+                   addend = is_linear_ ? attrs_.activation.beta : 0.0;
+      const double scale = mean.scale * factor / quantizer_.affine.scale;
+      const double bias = addend / quantizer_.affine.scale - mean.offset * scale;
+      const double largest = 255.0 * static_cast<double>(taps_.count());
       row.mean = mean;
-      row.attempt = is_exact_in_float(largest, scale, bias)
+      // A factor behind the quotient: what would be exact may be rounded on the way.
+      row.attempt = !is_linear_ && is_exact_in_float(largest, scale, bias)
                         ? FloatAttempt::exact()
                         : FloatAttempt::within(quantizer_.highest - quantizer_.lowest + 1.0 + 2.0 * std::fabs(bias));
       row.attempt = row.attempt.for_rounding(quantizer_.rounding);
@@ -196,14 +246,15 @@ class PoolKernel : public Kernel {
 
   ir::PoolAttrs attrs_;
   ConvProblem problem_;
-  std::int64_t taps_;
+  WindowTaps taps_;
   ElementMove element_;
   DType dtype_;
   Affine affine_;
   Quantizer quantizer_;
   LastStep last_step_;
   double low_ = 0.0, high_ = 0.0;  // see as_limits()
-  bool cuts_only_;                 // and the result is a byte
+  bool is_linear_;                 // the activation: a factor and an addend
+  bool tries_float_;               // for results of 8 bits
   MeanFactor full_mean_;           // of the windows that lie inside the image
 };
 

@@ -101,6 +101,9 @@ VAIP_MULTIVERSION void apply_clip(double* x, std::int64_t count, double low, dou
 VAIP_MULTIVERSION void apply_leaky_relu(double* x, std::int64_t count, double alpha) {
   for (std::int64_t i = 0; i < count; ++i) x[i] = x[i] < 0.0 ? alpha * x[i] : x[i];
 }
+VAIP_MULTIVERSION void apply_linear(double* x, std::int64_t count, double alpha, double beta) {
+  for (std::int64_t i = 0; i < count; ++i) x[i] = alpha * x[i] + beta;
+}
 VAIP_MULTIVERSION void apply_hard_sigmoid(double* x, std::int64_t count, double alpha, double beta) {
   for (std::int64_t i = 0; i < count; ++i) {
     const double line = alpha * x[i] + beta;
@@ -261,6 +264,8 @@ void apply(const ir::Activation& activation, double* values, std::int64_t count)
       return apply_clip(values, count, activation.alpha, activation.beta);
     case Kind::leaky_relu:
       return apply_leaky_relu(values, count, activation.alpha);
+    case Kind::linear:
+      return apply_linear(values, count, activation.alpha, activation.beta);
     case Kind::hard_sigmoid:
       return apply_hard_sigmoid(values, count, activation.alpha, activation.beta);
     default:

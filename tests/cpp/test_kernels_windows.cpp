@@ -45,13 +45,16 @@ TEST(pooling_with_random_attributes) {
     attrs.ceil_mode = random() % 2 == 0;
     attrs.count_include_pad = random() % 2 == 0;
     if (random() % 4 == 0) attrs.activation.kind = ir::Activation::Kind::relu;
+    if (random() % 4 == 0) attrs.activation = {ir::Activation::Kind::linear, 0.98, random() % 2 == 0 ? 0.0 : -0.4};
     const auto rank = static_cast<std::size_t>(between(random, 1, 3));
-    Shape x_shape = {between(random, 1, 2), pick<std::int64_t>(random, {1, 3, 16, 600})}, y_shape = x_shape;
+    const std::int64_t longest = i % 10 == 0 ? 8 : 3;  // with three dimensions, more taps than are taken at once
+    Shape x_shape = {between(random, 1, 2), longest > 3 ? 17 : pick<std::int64_t>(random, {1, 3, 16, 600})},
+          y_shape = x_shape;
     for (std::size_t d = 0; d < rank; ++d) {
-      attrs.kernel.push_back(between(random, 1, 3));
+      attrs.kernel.push_back(between(random, 1, longest));
       attrs.strides.push_back(between(random, 1, 3));
       attrs.dilations.push_back(between(random, 1, 2));
-      x_shape.push_back(between(random, (attrs.kernel[d] - 1) * attrs.dilations[d] + 1, 7));
+      x_shape.push_back((attrs.kernel[d] - 1) * attrs.dilations[d] + 1 + between(random, 0, 6));
     }
     for (std::size_t d = 0; d < 2 * rank; ++d) attrs.pads.push_back(between(random, 0, attrs.kernel[d % rank] - 1));
     for (std::size_t d = 0; d < rank; ++d) {
