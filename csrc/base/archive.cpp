@@ -102,6 +102,7 @@ void ArchiveReader::check_header(const ArchiveKey& key) {
   if (header.checksum != checksum_of(header)) reject("its header is damaged");
   if (header.file_bytes != file_.size())
     reject(detail::concat("it has ", file_.size(), " bytes of ", header.file_bytes));
+  if (file_.size() % kAlignment != 0) reject("it does not end where a section does");
   if (header.key != key) reject("it was made from something else");
 }
 

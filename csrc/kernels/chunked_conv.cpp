@@ -72,6 +72,8 @@ std::unique_ptr<ChunkedConv> ChunkedConv::create(const ConvProblem& problem, con
   if (options.packed_from != nullptr) {
     conv->sums_.largest = options.packed_from->take_value<std::int64_t>();
     conv->sums_.shares = options.packed_from->take_values<double>();
+    if (conv->sums_.shares.size() != static_cast<std::size_t>(problem.out_channels))
+      options.packed_from->reject("a section has another size");
     conv->residuals_ = ResidualProduct(conv->source_.remaining(weights.in_channels), options.cpu, *options.packed_from);
   } else if (x.dtype != ir::DType::bf16) {
     const SourceRange source = {x.dtype, x.quant ? x.quant->zero_point[0] : 0};

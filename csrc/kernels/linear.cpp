@@ -22,6 +22,11 @@ using ir::DType;
 constexpr std::size_t kAlignment = 64;
 std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
+std::size_t f64_panel_elements(const ConvProblem& problem) {
+  const std::int64_t depth = problem.in_channels / problem.groups * ir::element_count(problem.kernel);
+  return static_cast<std::size_t>(problem.groups * packed_size<double>(depth, problem.out_channels / problem.groups));
+}
+
 }  // namespace
 
 LinearKernel::LinearKernel(const ConvProblem& problem, LinearWeights weights, const Operand& x, Epilogue epilogue,
@@ -94,9 +99,12 @@ void LinearKernel::restore(LinearWeights& weights, const KernelOptions& options)
   choice_ = {static_cast<ComputePath>(choice[0]), choice[1], choice[2]};
   largest_accumulator_ = choice[3];
   weights_of_8_bits_ = choice[4] != 0;
-  if (choice_.path > ComputePath::f64 || choice_.chunk_channels < 1) from.reject("no kernel is made in this way");
+  const bool known = choice[0] >= 0 && choice_.path <= ComputePath::f64 && choice_.chunk_channels >= 1;
+  const bool suits = choice_.path != ComputePath::int16 || Int16Conv::suits(problem_, x_.dtype);
+  if (!known || !suits) from.reject("no kernel is made in this way");
   if (choice_.path == ComputePath::f64) {
     panels_ = from.take_values<double>();
+    if (panels_.size() != f64_panel_elements(problem_)) from.reject("a section has another size");
   } else if (choice_.path == ComputePath::int16) {
     make_int16(weights, options);
   } else {
@@ -107,7 +115,7 @@ void LinearKernel::restore(LinearWeights& weights, const KernelOptions& options)
 
 void LinearKernel::build_f64(const LinearWeights& w) {
   const std::int64_t depth = w.per_channel(), columns = w.out_channels / w.groups;
-  panels_.assign(static_cast<std::size_t>(w.groups * packed_size<double>(depth, columns)), 0.0);
+  panels_.assign(f64_panel_elements(problem_), 0.0);
   for (std::int64_t oc = 0; oc < w.out_channels; ++oc) {
     const std::int64_t group = oc / columns, column = oc % columns;
     double* panel =

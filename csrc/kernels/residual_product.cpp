@@ -74,7 +74,18 @@ ResidualProduct::ResidualProduct(const ConvProblem& problem, const CpuTraits& cp
   first_cell_ = from.take_values<std::size_t>();
   cells_ = from.take_view<Cell>();
   places_ = from.take_view<Place>();
+  if (!is_consistent()) from.reject("its cells are not those of such a convolution");
   add_taps();
+}
+
+bool ResidualProduct::is_consistent() const {
+  const auto blocks = static_cast<std::size_t>((problem_.out_channels + kLanes - 1) / kLanes);
+  return first_cell_.size() == blocks + 1 && first_cell_.front() == 0 && first_cell_.back() == cells_.size() &&
+         std::is_sorted(first_cell_.begin(), first_cell_.end()) && places_.size() == cells_.size() &&
+         std::all_of(places_.begin(), places_.end(), [&](const Place& place) {
+           return place.tap >= 0 && place.tap < tap_count_ && place.in_channel >= 0 &&
+                  place.in_channel < problem_.in_channels;
+         });
 }
 
 void ResidualProduct::store(ArchiveWriter& to) const {

@@ -57,7 +57,8 @@ class ResidualProduct {
   };
   using Pixels = const std::int16_t* const*;  // under each tap, of kPixels pixels
 
-  void add_taps();  // that any cell is of
+  bool is_consistent() const;  // the cells fit the problem
+  void add_taps();             // that any cell is of
   void add_block(std::size_t block, Pixels pixels, std::int64_t count, std::int32_t* acc) const;
   void add_tap(std::int64_t index);
   // Points to what is under each tap of the window at an output pixel, the p-th of those that are worked on.
