@@ -5,7 +5,8 @@
 // Each convolution, and each product with constant weights, is run alone with weights of zero: u8 x s8 into u8, with
 // scales per channel and Relu in the primitive, all in layouts of oneDNN's choice; and into s32, channels last, as
 // VitisAIEP has it, which finishes sums itself. On CPUs without VNNI neither is exact for weights of all 8 bits, since
-// pairs of products saturate 16 bits.
+// pairs of products saturate 16 bits. There the CPU's own limit is measured, too: what all the multiply-accumulates
+// would take if nothing were ever loaded or stored.
 #include <omp.h>
 
 #include <algorithm>
@@ -21,6 +22,7 @@
 #include "base/error.h"
 #include "frontend/protobuf_import.h"
 #include "frontend/recognise.h"
+#include "instruction_peaks.h"
 #include "ir/binding.h"
 #include "kernels/conv_problem.h"
 #include "kernels/onednn.h"
@@ -147,6 +149,15 @@ void report(const std::string& path) {
   }
   std::printf("%-40s %9.1f %10.0f %8.1f %10.0f %8.1f\n", "all", macs * 1e-6, finished_us, macs / finished_us * 1e-3,
               sums_us, macs / sums_us * 1e-3);
+  if (const auto peaks = benchmarks::measure_instruction_peaks()) {
+    const auto print = [&](const char* instructions, double gmacs_per_second) {
+      const double of_all = gmacs_per_second * omp_get_max_threads();
+      std::printf("%-40s %9.1f %10.0f %8.1f\n", instructions, macs * 1e-6, macs / of_all * 1e-3, of_all);
+    };
+    print("in registers: u8 x s8, saturating", peaks->u8_s8);
+    print("in registers: s16 x s16, exact", peaks->s16_s16);
+    print("in registers: f32", peaks->f32);
+  }
 }
 
 }  // namespace
