@@ -33,11 +33,15 @@ std::optional<std::int64_t> channels_of(const Operand& constant, const Operand& 
 class ChannelArithmeticKernel : public Kernel {
  public:
   ChannelArithmeticKernel(std::size_t input, const Operand& x, const Operand& y, Epilogue epilogue)
-      : input_(input), dtype_(x.dtype), count_(y.count()), epilogue_(std::move(epilogue)) {}
+      : input_(input), dtype_(x.dtype), count_(y.count()), rows_(*rows_of(x)), epilogue_(std::move(epilogue)) {}
 
   void execute(const ExecutionContext& context) const override {
     parallel_for(count_, 1, [&](std::int64_t begin, std::int64_t end, int) {
-      const auto run = [&](const auto* x) { epilogue_.run(x + begin, begin, end, {}, context.outputs[0]); };
+      const auto run = [&](const auto* x) {
+        rows_.for_each_piece(begin, end, [&](std::int64_t offset, std::int64_t at, std::int64_t count) {
+          epilogue_.run(x + offset, at, at + count, {}, context.outputs[0]);
+        });
+      };
       const void* x = context.inputs[input_];
       switch (dtype_) {
         case ir::DType::u8:
@@ -56,13 +60,14 @@ class ChannelArithmeticKernel : public Kernel {
   std::size_t input_;  // that is no constant
   ir::DType dtype_;
   std::int64_t count_;
+  Rows rows_;  // of the input
   Epilogue epilogue_;
 };
 
 // Whether what is done to x keeps the places of its elements, and both are quantized.
 bool are_alike(const Operand& x, const Operand& y) {
   return is_of_8_or_16_bits(x.dtype) && is_of_8_or_16_bits(y.dtype) && x.per_tensor() && x.shape == y.shape &&
-         x.strides == y.strides;
+         (x.layout == y.layout || x.strides == y.strides) && rows_of(x) && rows_of(y);
 }
 
 // y = (x - its zero point) * scale + offsets, of each channel.

@@ -25,6 +25,7 @@ class ChannelConvKernel : public Kernel {
       : dtype_(x.dtype),
         channels_(problem.out_channels),
         count_(problem.output_pixels() * problem.out_channels),
+        rows_(rows_of(x).value_or(Rows{})),
         epilogue_(std::move(epilogue)) {
     // A block starts at any channel.
     for (std::int64_t i = 0; i < channels_ + kBlock; ++i)
@@ -63,7 +64,9 @@ class ChannelConvKernel : public Kernel {
       std::int32_t products[kBlock];
       for (std::int64_t at = begin; at < end; at += kBlock) {
         const std::int64_t count = std::min(kBlock, end - at);
-        multiply(x + at, count, weights_.data() + at % channels_, products);
+        rows_.for_each_piece(at, at + count, [&](std::int64_t offset, std::int64_t first, std::int64_t n) {
+          multiply(x + offset, n, weights_.data() + first % channels_, products + (first - at));
+        });
         epilogue_.run(products, at, at + count, added, context.outputs[0]);
       }
     });
@@ -71,6 +74,7 @@ class ChannelConvKernel : public Kernel {
 
   ir::DType dtype_;
   std::int64_t channels_, count_;
+  Rows rows_;  // of the input
   std::vector<std::int16_t> weights_;
   Epilogue epilogue_;
 };

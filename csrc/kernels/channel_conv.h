@@ -14,7 +14,7 @@ namespace vaip::kernels {
 // Whether make_channel_conv takes it; weights must then be read.
 bool is_channel_conv(const ConvProblem& problem, const Operand& x, const Operand& w);
 
-// inputs: x (dense, channels last, of 8 or 16 bits), weights (not read again), bias; outputs: y. Exact sums, as the
+// inputs: x (rows of channels, of 8 or 16 bits), weights (not read again), bias; outputs: y. Exact sums, as the
 // other convolutions have, so that results are the same. Null for weights that are no integers of 16 bits.
 std::unique_ptr<Kernel> make_channel_conv(const ConvProblem& problem, const LinearWeights& weights, const Operand& x,
                                           Epilogue epilogue);

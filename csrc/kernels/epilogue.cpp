@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <type_traits>
 
@@ -73,6 +74,13 @@ bool is_accumulator_bias(const Operand& bias, const std::vector<double>& product
   return true;
 }
 
+// As memcpy(), which takes longer to begin than the few vectors of a pixel take.
+void copy_short(const std::byte* from, std::int64_t bytes, std::byte* to) {
+  constexpr std::int64_t kVector = 16;
+  for (; bytes >= kVector; bytes -= kVector, from += kVector, to += kVector) std::memcpy(to, from, kVector);
+  if (bytes > 0) std::memcpy(to, from, static_cast<std::size_t>(bytes));
+}
+
 // How long parameter rows get at least, by repeating them.
 constexpr std::int64_t kMinWidth = 256;
 
@@ -94,7 +102,11 @@ Epilogue::Epilogue(std::vector<double> product_scale, Bias bias, const Activatio
       bias_(std::move(bias)),
       addend_(std::move(addend)),
       activation_(activation),
-      quantizer_(make_quantizer(output)) {
+      quantizer_(make_quantizer(output)),
+      rows_(rows_of(output).value_or(Rows{})),
+      rows_are_apart_(rows_.pitch != rows_.length) {
+  if (rows_.pitch == 0 && output.count() > 0)
+    fail(ErrorKind::internal, "the rows of '", output.name, "' are not the same distance apart");
   const std::size_t channels = scale_.size();
   if (addend_.operand.present() && !quantizer_.to_float())
     fail(ErrorKind::internal, "a tensor is added to a product whose output is quantized");
@@ -206,10 +218,10 @@ void Epilogue::run_floats(const float* acc, std::int64_t channel, std::int64_t c
   const float *scale = float_scale_.data() + channel, *bias = float_bias_.data() + channel;
   const auto low = static_cast<float>(low_), high = static_cast<float>(high_);
   const bool rounds = quantizer_.dtype == DType::bf16;
-  BFloat16* rounded = static_cast<BFloat16*>(output) + at;
+  BFloat16* rounded = static_cast<BFloat16*>(output);
   if (only_cuts_ && !addend && rounds) return finish_bf16(acc, count, scale, bias, low, high, rounded);
   float block[kBlock];
-  float* reals = rounds ? block : static_cast<float*>(output) + at;
+  float* reals = rounds ? block : static_cast<float*>(output);
   to_floats(acc, count, scale, bias, reals);
   if (addend) {
     float added[kBlock];
@@ -234,7 +246,7 @@ void Epilogue::run_block(const Acc* acc, std::int64_t channel, std::int64_t coun
   const auto finish_run = [&](std::int64_t first, std::int64_t n, auto* out) {
     with_rounder(quantizer_.rounding, [&](auto round) {
       finish(acc + first, n, integer_bias + first, scale + first, real_bias + first, low_, high_, zero_point, round,
-             out + at + first);
+             out + first);
     });
   };
   const auto finish_as = [&](auto* out) { finish_run(0, count, out); };
@@ -245,7 +257,7 @@ void Epilogue::run_block(const Acc* acc, std::int64_t channel, std::int64_t coun
     for (std::int64_t i = 0; i < count; i += kAttemptBlock) {
       const std::int64_t n = std::min(kAttemptBlock, count - i);
       if (scale_to_bytes(acc + i, n, float_scale_.data() + channel + i, float_bias_.data() + channel + i, steps,
-                         out + at + i))
+                         out + i))
         finish_run(i, n, out);
     }
   };
@@ -273,13 +285,23 @@ void Epilogue::run_block(const Acc* acc, std::int64_t channel, std::int64_t coun
     for (std::int64_t i = 0; i < count; ++i) block[i] += added[i];
   }
   apply(activation_, block, count);
-  store_real(quantizer_, block, output, at, 1, count);
+  store_real(quantizer_, block, output, 0, 1, count);
+}
+
+void Epilogue::store_rows(const std::byte* block, std::int64_t at, std::int64_t count, std::byte* output) const {
+  const auto element = static_cast<std::int64_t>(ir::size_of(quantizer_.dtype));
+  rows_.for_each_piece(at, at + count, [&](std::int64_t offset, std::int64_t first, std::int64_t n) {
+    copy_short(block + (first - at) * element, n * element, output + offset * element);
+  });
 }
 
 template <typename Acc>
 void Epilogue::run(const Acc* acc, std::int64_t begin, std::int64_t end, const EpilogueInputs& inputs,
                    void* output) const {
   double loaded[kBlock];
+  alignas(std::max_align_t) std::byte block[kBlock * sizeof(double)];
+  const auto element = static_cast<std::int64_t>(ir::size_of(quantizer_.dtype));
+  auto* const to = static_cast<std::byte*>(output);
   while (begin < end) {
     const std::int64_t channel = begin % channels_;
     const std::int64_t count = std::min({width_ - channel, end - begin, kBlock});
@@ -292,7 +314,12 @@ void Epilogue::run(const Acc* acc, std::int64_t begin, std::int64_t end, const E
         for (std::int64_t i = 0; i < count; ++i) loaded[i] /= quantizer_.affine.scale;
       real_bias = loaded;
     }
-    run_block(acc, channel, count, begin, real_bias, inputs.addend, output);
+    if (rows_are_apart_) {
+      run_block(acc, channel, count, begin, real_bias, inputs.addend, block);
+      store_rows(block, begin, count, to);
+    } else {
+      run_block(acc, channel, count, begin, real_bias, inputs.addend, to + begin * element);
+    }
     begin += count;
     acc += count;
   }

@@ -58,7 +58,7 @@ class Epilogue {
     return {bias_by_element_ ? context.inputs[2] : nullptr, addend_.operand.present() ? context.inputs[3] : nullptr};
   }
 
-  // Elements [begin, end) of the dense output [rows][channels] from their accumulators, of which acc[0] is the first.
+  // Elements [begin, end) of the output [rows][channels] from their accumulators, of which acc[0] is the first.
   // Acc is std::int32_t, float or double; or of 8 or 16 bits, where what is multiplied is a tensor and nothing else.
   template <typename Acc>
   void run(const Acc* acc, std::int64_t begin, std::int64_t end, const EpilogueInputs& inputs, void* output) const;
@@ -69,11 +69,14 @@ class Epilogue {
   // Real units, for the output elements [begin, begin + count), which may span rows.
   template <typename Real>
   void load(const Bias& bias, const void* data, std::int64_t begin, std::int64_t count, Real* out) const;
+  // Element `at` is the first of `output`.
   void run_floats(const float* acc, std::int64_t channel, std::int64_t count, std::int64_t at, const void* addend,
                   void* output) const;
   template <typename Acc>
   void run_block(const Acc* acc, std::int64_t channel, std::int64_t count, std::int64_t at, const double* real_bias,
                  const void* addend, void* output) const;
+  // To elements [at, at + count) of an output whose rows are apart.
+  void store_rows(const std::byte* block, std::int64_t at, std::int64_t count, std::byte* output) const;
 
   std::int64_t channels_;
   std::int64_t largest_accumulator_ = std::numeric_limits<std::int64_t>::max();
@@ -86,6 +89,8 @@ class Epilogue {
   double low_, high_;
   ir::Activation activation_;
   Quantizer quantizer_;
+  Rows rows_;              // of the output
+  bool rows_are_apart_;    // and so are written by way of a block that is dense
   bool in_float_ = false;  // see set_rounded_accumulators()
   // Results of 8 bits: what float32 needs to be tried first.
   FloatAttempt attempt_;

@@ -97,6 +97,7 @@ Int16Conv::Int16Conv(const ConvProblem& problem, const LinearWeights& weights, c
     : problem_(problem),
       dtype_(x.dtype),
       zero_point_(x.quant ? x.quant->zero_point[0] : 0),
+      pixel_pitch_(pixel_pitch(x, problem.in_channels).value_or(0)),
       dot_product_(options.cpu.int16_dot_product),
       wide_(range.wide_sums),
       in_bytes_(range.weights_of_8_bits),
@@ -109,7 +110,7 @@ Int16Conv::Int16Conv(const ConvProblem& problem, const LinearWeights& weights, c
   // Rows that are a multiple of a page apart would share the same lines of the cache; and there is room behind each for
   // what centre_short() writes too much.
   const bool every_pixel = taps_ == 1 && problem_.groups == 1 && problem_.input == problem_.output;
-  const bool dense = every_pixel && depth_ == group_channels_ && depth_ <= kLongestDenseRow;
+  const bool dense = every_pixel && depth_ == group_channels_ && depth_ == pixel_pitch_ && depth_ <= kLongestDenseRow;
   stride_ = dense ? depth_ : depth_ + static_cast<std::int64_t>(kAlignment / sizeof(std::int16_t));
   plan_blocks();
   const std::int64_t elements = problem_.groups * panels_ * depth_ * kWidth;
@@ -157,7 +158,7 @@ void Int16Conv::store(ArchiveWriter& to) const { store_memory(to, memory_); }
 Int16Conv::OuterTap Int16Conv::outer_tap(std::int64_t index) const {
   OuterTap tap;
   const std::size_t last = problem_.spatial_rank() - 1;
-  std::int64_t step = problem_.input[last] * problem_.in_channels;
+  std::int64_t step = problem_.input[last] * pixel_pitch_;
   for (std::size_t d = last; d-- > 0;) {
     tap.steps[d] = index % problem_.kernel[d] * problem_.dilations[d];
     index /= problem_.kernel[d];
@@ -217,7 +218,7 @@ Int16Conv::Origin Int16Conv::origin_of(std::int64_t output_pixel) const {
     const std::int64_t furthest = origin.at[d] + (p.kernel[d] - 1) * p.dilations[d];
     if (d + 1 < p.spatial_rank()) origin.inside = origin.inside && origin.at[d] >= 0 && furthest < p.input[d];
   }
-  origin.element = (origin.element + output_pixel * step) * p.in_channels;
+  origin.element = (origin.element + output_pixel * step) * pixel_pitch_;
   return origin;
 }
 
@@ -228,8 +229,9 @@ void Int16Conv::gather_row(const T* source, std::int64_t group, const Origin& or
   const std::size_t last = p.spatial_rank() - 1;
   const auto zero_point = static_cast<std::int32_t>(zero_point_);
   const std::int64_t width = p.kernel[last], step = p.dilations[last], run = width * group_channels_;
-  const bool side_by_side = step == 1 && p.groups == 1;
+  const bool is_dense = pixel_pitch_ == p.in_channels;
   const std::int64_t elements = p.input_pixels() * p.in_channels;
+  const bool side_by_side = step == 1 && p.groups == 1 && (is_dense || width == 1);
   // Taps [begin, end) of the last dimension lie within the source.
   std::int64_t begin = 0, end = width;
   if (origin.at[last] < 0) begin = std::min((-origin.at[last] + step - 1) / step, width);
@@ -249,7 +251,8 @@ void Int16Conv::gather_row(const T* source, std::int64_t group, const Origin& or
       continue;
     }
     const std::int64_t from = origin.element + tap.offset + group * group_channels_;
-    if (side_by_side && end - begin == width && centre_short(source, from, run, elements, zero_point, to)) continue;
+    const std::int64_t limit = is_dense ? elements : from + run;
+    if (side_by_side && end - begin == width && centre_short(source, from, run, limit, zero_point, to)) continue;
     std::fill_n(to, begin * group_channels_, std::int16_t{0});
     std::fill_n(to + end * group_channels_, (width - end) * group_channels_, std::int16_t{0});
     if (side_by_side) {
@@ -257,7 +260,7 @@ void Int16Conv::gather_row(const T* source, std::int64_t group, const Origin& or
              to + begin * group_channels_);
     } else {
       for (std::int64_t t = begin; t < end; ++t)
-        centre(source + from + t * step * p.in_channels, group_channels_, zero_point, to + t * group_channels_);
+        centre(source + from + t * step * pixel_pitch_, group_channels_, zero_point, to + t * group_channels_);
     }
   }
   if (taps_ * group_channels_ < depth_) *row = 0;
@@ -269,7 +272,7 @@ void Int16Conv::gather_rows(const T* source, std::int64_t group, std::int64_t fi
   if (stride_ == depth_)  // pixels side by side, too
     return centre(source + first * depth_, count * depth_, static_cast<std::int32_t>(zero_point_), rows);
   const std::size_t last = problem_.spatial_rank() - 1;
-  const std::int64_t step = problem_.strides[last] * problem_.in_channels;
+  const std::int64_t step = problem_.strides[last] * pixel_pitch_;
   for (std::int64_t r = 0; r < count;) {
     Origin origin = origin_of(first + r);
     const std::int64_t line_end = problem_.output[last] - (first + r) % problem_.output[last];
@@ -363,8 +366,8 @@ void Int16Conv::execute(const void* x, const Epilogue& epilogue, const EpilogueI
           const Block block = {first, std::min(block_rows_, pixels - first)};
           for (std::int64_t group = 0; group < problem_.groups; ++group) {
             if (!direct) gather(x, group, block, gathered);
-            const Rows rows = direct ? Rows{static_cast<const std::int16_t*>(x) + first * depth_, depth_, block.count}
-                                     : Rows{gathered, stride_, block.count};
+            const auto* source = static_cast<const std::int16_t*>(x) + first * pixel_pitch_;
+            const Rows rows = direct ? Rows{source, pixel_pitch_, block.count} : Rows{gathered, stride_, block.count};
             for (std::int64_t at = 0; at < panels_; at += chunk_panels_) {
               const Chunk chunk = {at, std::min(chunk_panels_, panels_ - at)};
               multiply(rows, group, chunk, sums, totals, panel);

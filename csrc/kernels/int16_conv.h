@@ -94,6 +94,7 @@ class Int16Conv {
   ConvProblem problem_;
   ir::DType dtype_;
   std::int64_t zero_point_ = 0;
+  std::int64_t pixel_pitch_;  // of the source, in elements
   bool dot_product_, wide_;
   bool in_bytes_;                                                   // weights are stored in 8 bits
   std::int64_t taps_ = 0, group_channels_ = 0, group_outputs_ = 0;  // of one group: input and output channels

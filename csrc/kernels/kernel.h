@@ -56,6 +56,7 @@ struct LayerOperands {
   const ir::Layer& layer;
   std::vector<Operand> inputs;
   std::vector<Operand> outputs;
+  std::vector<bool> in_place = {};  // which of boxes_of() (movement.h) need no move; empty: none
 };
 
 class ProgramWeights;
@@ -84,5 +85,13 @@ enum class LayoutPolicy {
   row_major,         // reads and writes row-major only
 };
 LayoutPolicy layout_policy(const ir::Layer& layer);
+
+// What a layer's kernel does about tensors whose strides are not those of their layouts.
+enum class StridedAccess : std::uint8_t {
+  direct,      // reads and writes them no slower than if they were
+  by_copy,     // makes a copy of what it reads when it executes
+  impossible,  // cannot be made for them, or is slower than a copy and a kernel for that
+};
+StridedAccess strided_access(const LayerOperands& operands);
 
 }  // namespace vaip::kernels

@@ -49,17 +49,15 @@ std::unique_ptr<Kernel> make_cum_sum(const ir::CumSumAttrs& attrs, const LayerOp
 std::unique_ptr<Kernel> make_resize(const ir::ResizeAttrs& attrs, const LayerOperands& operands);
 
 // data movement
-std::unique_ptr<Kernel> make_concat(const ir::ConcatAttrs& attrs, const LayerOperands& operands);
+std::unique_ptr<Kernel> make_concat(const LayerOperands& operands);
 std::unique_ptr<Kernel> make_pad(const ir::PadAttrs& attrs, const LayerOperands& operands);
 std::unique_ptr<Kernel> make_reshape(const LayerOperands& operands);
-std::unique_ptr<Kernel> make_transpose(const ir::TransposeAttrs& attrs, const LayerOperands& operands);
-std::unique_ptr<Kernel> make_slice(const ir::SliceAttrs& attrs, const LayerOperands& operands);
-std::unique_ptr<Kernel> make_split(const ir::SplitAttrs& attrs, const LayerOperands& operands);
+std::unique_ptr<Kernel> make_transpose(const LayerOperands& operands);
+std::unique_ptr<Kernel> make_slice(const LayerOperands& operands);
+std::unique_ptr<Kernel> make_split(const LayerOperands& operands);
 std::unique_ptr<Kernel> make_expand(const LayerOperands& operands);
 std::unique_ptr<Kernel> make_tile(const ir::TileAttrs& attrs, const LayerOperands& operands);
 std::unique_ptr<Kernel> make_gather(const ir::GatherAttrs& attrs, const LayerOperands& operands);
 std::unique_ptr<Kernel> make_space_depth(const ir::SpaceDepthAttrs& attrs, const LayerOperands& operands);
-// same logical tensor, another layout
-std::unique_ptr<Kernel> make_reorder(const Operand& from, const Operand& to);
 
 }  // namespace vaip::kernels

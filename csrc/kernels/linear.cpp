@@ -169,6 +169,7 @@ void LinearKernel::execute_f64(const ExecutionContext& context) const {
   const std::int64_t taps = ir::element_count(problem_.kernel), depth = per_group * taps;
   const std::int64_t pixels = problem_.output_pixels();
   const std::int64_t blocks = (pixels + kGemmRows - 1) / kGemmRows;
+  const std::int64_t pitch = pixel_pitch(x_, problem_.in_channels).value_or(0);
   const Affine centred = {1.0, x_.affine().zero_point};
   const EpilogueInputs added = epilogue_.inputs_of(context);
   parallel_for(
@@ -188,8 +189,7 @@ void LinearKernel::execute_f64(const ExecutionContext& context) const {
                 if (input < 0)
                   std::fill_n(row, per_group, 0.0);
                 else
-                  load_real(x_.dtype, context.inputs[0], input * problem_.in_channels + group * per_group, 1, per_group,
-                            centred, row);
+                  load_real(x_.dtype, context.inputs[0], input * pitch + group * per_group, 1, per_group, centred, row);
               }
             }
             multiply_rows(rows, depth, kGemmRows, panels_.data() + group * packed_size<double>(depth, columns), depth,

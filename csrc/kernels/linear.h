@@ -1,4 +1,4 @@
-// Convolution with constant weights, and whatever else is one: source, weights and geometry in, epilogue applied, dense
+// Convolution with constant weights, and whatever else is one: source, weights and geometry in, epilogue applied,
 // channels-last result out. Runs on the fastest exact path.
 #pragma once
 
@@ -15,8 +15,8 @@ namespace vaip::kernels {
 
 class LinearKernel : public Kernel {
  public:
-  // x: dense, channels last, of the problem's input. Of weights that come_packed() only shape and scale are read.
-  // Errors do not name the layer; make_kernel adds that.
+  // x: channels last, of the problem's input, its pixels dense or apart. Of weights that come_packed() only shape and
+  // scale are read. Errors do not name the layer; make_kernel adds that.
   LinearKernel(const ConvProblem& problem, LinearWeights weights, const Operand& x, Epilogue epilogue,
                const KernelOptions& options);
 

@@ -34,6 +34,7 @@ LinearSource::LinearSource(const Bands& bands, const Operand& x, ComputePath pat
       stored_zero_(x.quant ? x.quant->zero_point[0] : 0),
       in_bytes_(static_cast<std::int64_t>(ir::size_of(x.dtype))),
       out_bytes_(prepared_element_bytes(path)) {
+  pixel_pitch_ = pixel_pitch(x, bands.whole().in_channels).value_or(0);
   if (int8_) zero_point_ = x.dtype == ir::DType::s8 ? stored_zero_ + 128 : stored_zero_;
   padded_ = zero_point_ != 0 && (any_set(bands.band().pads_begin) || any_set(bands.band().pads_end));
 }
@@ -51,7 +52,8 @@ ConvProblem LinearSource::remaining(std::int64_t count) const {
 
 bool LinearSource::is_stored(const Bands::Place& place, std::int64_t count) const {
   const ConvProblem &whole = bands_.whole(), &band = bands_.band();
-  if (!stored_as_read_ || padded_ || count * whole.groups != whole.in_channels) return false;
+  if (!stored_as_read_ || padded_ || count * whole.groups != whole.in_channels || pixel_pitch_ != whole.in_channels)
+    return false;
   return !bands_.is_cut() || (place.source_row >= 0 && place.source_row + band.input[0] <= whole.input[0]);
 }
 
@@ -99,11 +101,16 @@ void LinearSource::gather(const std::byte* x, const Bands::Place& place, std::in
     if (pixels > 0) std::memset(to, static_cast<int>(zero_point_), static_cast<std::size_t>(pixels * out_pixel));
   };
   const auto copy = [&](std::int64_t pixel, std::int64_t pixels, std::byte* to) {
-    const std::int64_t group = pixel * whole.groups, groups = pixels * whole.groups;
-    const std::byte* from = x + (group * per_group + first) * in_bytes_;
-    if (count == per_group) return convert(from, groups * count, to);
-    for (std::int64_t g = 0; g < groups; ++g)
-      convert(from + g * per_group * in_bytes_, count, to + g * count * out_bytes_);
+    const bool all_channels = count == per_group;
+    const std::byte* from = x + (pixel * pixel_pitch_ + first) * in_bytes_;
+    if (all_channels && pixel_pitch_ == whole.in_channels) return convert(from, pixels * left.in_channels, to);
+    for (; pixels > 0; --pixels, from += pixel_pitch_ * in_bytes_, to += out_pixel) {
+      if (all_channels)
+        convert(from, left.in_channels, to);
+      else
+        for (std::int64_t g = 0; g < whole.groups; ++g)
+          convert(from + g * per_group * in_bytes_, count, to + g * count * out_bytes_);
+    }
   };
   if (!padded_ && !bands_.is_cut()) {
     parallel_for(whole.input_pixels(), left.in_channels,

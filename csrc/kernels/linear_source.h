@@ -43,6 +43,7 @@ class LinearSource {
   ir::DType dtype_ = ir::DType::undefined;
   bool int8_ = false;
   bool stored_as_read_ = false;
+  std::int64_t pixel_pitch_ = 0;  // of the tensor, in elements
   bool padded_ = false;           // padding that is not a band's is written out, too
   std::int32_t stored_zero_ = 0;  // the tensor's zero point
   std::int64_t zero_point_ = 0;

@@ -50,12 +50,12 @@ class Overloads {
   std::unique_ptr<Kernel> operator()(const ir::SoftmaxAttrs& a) const { return make_softmax(a, operands); }
   std::unique_ptr<Kernel> operator()(const ir::ShapeAttrs&) const { return unbound(); }
   std::unique_ptr<Kernel> operator()(const ir::RangeAttrs&) const { return unbound(); }
-  std::unique_ptr<Kernel> operator()(const ir::ConcatAttrs& a) const { return make_concat(a, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::ConcatAttrs&) const { return make_concat(operands); }
   std::unique_ptr<Kernel> operator()(const ir::PadAttrs& a) const { return make_pad(a, operands); }
   std::unique_ptr<Kernel> operator()(const ir::ReshapeAttrs&) const { return make_reshape(operands); }
-  std::unique_ptr<Kernel> operator()(const ir::TransposeAttrs& a) const { return make_transpose(a, operands); }
-  std::unique_ptr<Kernel> operator()(const ir::SliceAttrs& a) const { return make_slice(a, operands); }
-  std::unique_ptr<Kernel> operator()(const ir::SplitAttrs& a) const { return make_split(a, operands); }
+  std::unique_ptr<Kernel> operator()(const ir::TransposeAttrs&) const { return make_transpose(operands); }
+  std::unique_ptr<Kernel> operator()(const ir::SliceAttrs&) const { return make_slice(operands); }
+  std::unique_ptr<Kernel> operator()(const ir::SplitAttrs&) const { return make_split(operands); }
   std::unique_ptr<Kernel> operator()(const ir::ResizeAttrs& a) const { return make_resize(a, operands); }
 
  private:
@@ -100,6 +100,8 @@ void check_operands(const LayerOperands& operands) {
   };
   for (const Operand& operand : operands.inputs) check(operand, true);
   for (const Operand& operand : operands.outputs) check(operand, false);
+  if (strided_access(operands) == StridedAccess::impossible)
+    fail(ErrorKind::internal, "a tensor has strides that are not those of its layout");
 }
 
 }  // namespace

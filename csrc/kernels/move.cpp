@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "kernels/multiversion.h"
 #include "kernels/srs.h"
 #include "kernels/stored_type.h"
 
@@ -19,12 +20,25 @@ void copy_strided(const void* from, std::int64_t from_stride, void* to, std::int
   for (std::int64_t i = 0; i < count; ++i) out[i * to_stride] = in[i * from_stride];
 }
 
+// The same of a few whole columns: they are interleaved. A number of them that the compiler knows makes vectors of
+// this.
+template <int columns, typename T>
+VAIP_MULTIVERSION void interleave(const T* __restrict in, std::int64_t in_stride, T* __restrict out,
+                                  std::int64_t rows) {
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (int c = 0; c < columns; ++c) out[r * columns + c] = in[r + c * in_stride];
+}
+
 // out[c + r * out_stride] = in[r + c * in_stride]
 template <typename T>
 void transpose_tile(const void* from, std::int64_t in_stride, void* to, std::int64_t out_stride, std::int64_t rows,
                     std::int64_t columns) {
   const T* in = static_cast<const T*>(from);
   T* out = static_cast<T*>(to);
+  if (columns == 2 && out_stride == 2) return interleave<2>(in, in_stride, out, rows);
+  if (columns == 3 && out_stride == 3) return interleave<3>(in, in_stride, out, rows);
+  if (columns == 4 && out_stride == 4) return interleave<4>(in, in_stride, out, rows);
+  if (columns == 8 && out_stride == 8) return interleave<8>(in, in_stride, out, rows);
   for (std::int64_t r = 0; r < rows; ++r)
     for (std::int64_t c = 0; c < columns; ++c) out[c + r * out_stride] = in[r + c * in_stride];
 }
@@ -132,18 +146,21 @@ void StridedMove::run_tiled(const void* from, void* to) const {
   const LoopNest::Loop &read = transposition_->read, &write = transposition_->write;
   if (nest_.element_count() == 0) return;
   const auto bytes = static_cast<std::int64_t>(element_.element_bytes());
-  const std::int64_t strips = (read.size + kTile - 1) / kTile;
-  const std::int64_t boxes = rest.element_count();
-  parallel_for(boxes * strips, kTile * write.size, [&](std::int64_t begin, std::int64_t end, int) {
+  // Rows of few columns are short: more of them are as many elements.
+  const std::int64_t strip = write.size < kTile ? kTile * kTile / write.size : kTile;
+  const std::int64_t strips = (read.size + strip - 1) / strip;
+  const std::int64_t boxes = rest.element_count(), per_run = rest.inner().size * strips;
+  parallel_for(boxes * strips, std::min(strip, read.size) * write.size, [&](std::int64_t begin, std::int64_t end, int) {
+    LoopNest::Cursor cursor(rest, begin / per_run);
     for (std::int64_t task = begin; task < end; ++task) {
-      const std::int64_t box = task / strips, row = (task % strips) * kTile;
-      const LoopNest::Offsets at = LoopNest::Cursor(rest, box / rest.inner().size).offsets();
-      const std::int64_t index = box % rest.inner().size;
+      if (task > begin && task % per_run == 0) cursor.advance();
+      const LoopNest::Offsets& at = cursor.offsets();
+      const std::int64_t index = task % per_run / strips, row = task % strips * strip;
       const auto* in =
           static_cast<const std::byte*>(from) + (from_offset_ + at[1] + index * rest.inner().strides[1] + row) * bytes;
       auto* out = static_cast<std::byte*>(to) +
                   (to_offset_ + at[0] + index * rest.inner().strides[0] + row * read.strides[0]) * bytes;
-      const std::int64_t rows = std::min(kTile, read.size - row);
+      const std::int64_t rows = std::min(strip, read.size - row);
       with_bits(element_.element_bytes(), [&](auto element) {
         for (std::int64_t column = 0; column < write.size; column += kTile)
           transpose_tile<decltype(element)>(in + column * write.strides[1] * bytes, write.strides[1],

@@ -5,6 +5,7 @@
 #include "kernels/gather.h"
 #include "kernels/layers.h"
 #include "kernels/move.h"
+#include "kernels/movement.h"
 
 namespace vaip::kernels {
 namespace {
@@ -31,6 +32,9 @@ class MoveKernel : public Kernel {
   }
 
   std::string implementation() const override { return "copies"; }
+  bool reads(std::size_t input) const override {
+    return std::any_of(boxes_.begin(), boxes_.end(), [input](const Box& box) { return box.input == input; });
+  }
   void execute(const ExecutionContext& context) const override {
     if (fill_) fill_->run(fill_value_.data(), context.outputs[0]);
     for (const Box& box : boxes_) box.move.run(context.inputs[box.input], context.outputs[box.output]);
@@ -67,41 +71,43 @@ std::int64_t padded_source(ir::PadAttrs::Mode mode, std::int64_t i, std::int64_t
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_concat(const ir::ConcatAttrs& attrs, const LayerOperands& operands) {
+namespace {
+
+std::vector<MoveBox> concat_boxes(const ir::ConcatAttrs& attrs, const LayerOperands& operands) {
   const Operand& y = operands.outputs[0];
   const std::size_t axis = normal_axis(attrs.axis, y.rank());
-  auto kernel = std::make_unique<MoveKernel>();
+  std::vector<MoveBox> boxes;
   std::int64_t position = 0;
   for (std::size_t i = 0; i < operands.inputs.size(); ++i) {
     const Operand& x = operands.inputs[i];
-    kernel->add(i, 0, {ElementMove(x, y), x.shape, {0, x.strides}, {position * y.strides[axis], y.strides}});
+    boxes.push_back({i, 0, x.shape, {0, x.strides}, {position * y.strides[axis], y.strides}});
     position += x.shape[axis];
   }
   if (position != y.shape[axis])
     fail(ErrorKind::invalid_model, "the inputs add up to ", position, " along axis ", axis, " of an output ",
          ir::to_string(y.shape));
-  return kernel;
+  return boxes;
 }
 
-std::unique_ptr<Kernel> make_split(const ir::SplitAttrs& attrs, const LayerOperands& operands) {
+std::vector<MoveBox> split_boxes(const ir::SplitAttrs& attrs, const LayerOperands& operands) {
   const Operand& x = operands.inputs[0];
   const std::size_t axis = normal_axis(attrs.axis, x.rank());
-  auto kernel = std::make_unique<MoveKernel>();
+  std::vector<MoveBox> boxes;
   std::int64_t position = 0;
   for (std::size_t i = 0; i < operands.outputs.size(); ++i) {
     const Operand& y = operands.outputs[i];
     if (y.present()) {  // an output that nothing reads may be absent
-      kernel->add(0, i, {ElementMove(x, y), y.shape, {position * x.strides[axis], x.strides}, {0, y.strides}});
+      boxes.push_back({0, i, y.shape, {position * x.strides[axis], x.strides}, {0, y.strides}});
       position += y.shape[axis];
     }
   }
   if (position > x.shape[axis])
     fail(ErrorKind::invalid_model, "the parts add up to ", position, " along axis ", axis, " of ",
          ir::to_string(x.shape));
-  return kernel;
+  return boxes;
 }
 
-std::unique_ptr<Kernel> make_slice(const ir::SliceAttrs& attrs, const LayerOperands& operands) {
+std::vector<MoveBox> slice_boxes(const ir::SliceAttrs& attrs, const LayerOperands& operands) {
   const Operand &x = operands.inputs[0], &y = operands.outputs[0];
   StridedMove::End from{0, x.strides};
   for (std::size_t i = 0; i < attrs.starts.size(); ++i) {
@@ -113,22 +119,46 @@ std::unique_ptr<Kernel> make_slice(const ir::SliceAttrs& attrs, const LayerOpera
     if (y.shape[d] > 0) from.offset += first * x.strides[d];
     from.strides[d] = x.strides[d] * step;
   }
-  auto kernel = std::make_unique<MoveKernel>();
-  kernel->add(0, 0, {ElementMove(x, y), y.shape, from, {0, y.strides}});
-  return kernel;
+  return {{0, 0, y.shape, from, {0, y.strides}}};
 }
 
-std::unique_ptr<Kernel> make_transpose(const ir::TransposeAttrs& attrs, const LayerOperands& operands) {
+std::vector<MoveBox> transpose_boxes(const ir::TransposeAttrs& attrs, const LayerOperands& operands) {
   const Operand &x = operands.inputs[0], &y = operands.outputs[0];
   StridedMove::End from;
   for (std::size_t d = 0; d < x.shape.size(); ++d) {
     const std::size_t source = attrs.perm.empty() ? x.shape.size() - 1 - d : normal_axis(attrs.perm[d], x.rank());
     from.strides.push_back(x.strides[source]);
   }
+  return {{0, 0, y.shape, from, {0, y.strides}}};
+}
+
+std::unique_ptr<Kernel> make_boxes(const LayerOperands& operands) {
   auto kernel = std::make_unique<MoveKernel>();
-  kernel->add(0, 0, {ElementMove(x, y), y.shape, from, {0, y.strides}});
+  const std::vector<MoveBox> boxes = boxes_of(operands);
+  for (std::size_t i = 0; i < boxes.size(); ++i) {
+    const MoveBox& box = boxes[i];
+    const Operand &x = operands.inputs[box.input], &y = operands.outputs[box.output];
+    if (operands.in_place.empty() || !operands.in_place[i])
+      kernel->add(box.input, box.output, {ElementMove(x, y), box.dims, box.from, box.to});
+  }
   return kernel;
 }
+
+}  // namespace
+
+std::vector<MoveBox> boxes_of(const LayerOperands& operands) {
+  const ir::Layer& layer = operands.layer;
+  if (const auto* concat = layer.as<ir::ConcatAttrs>()) return concat_boxes(*concat, operands);
+  if (const auto* split = layer.as<ir::SplitAttrs>()) return split_boxes(*split, operands);
+  if (const auto* slice = layer.as<ir::SliceAttrs>()) return slice_boxes(*slice, operands);
+  if (const auto* transpose = layer.as<ir::TransposeAttrs>()) return transpose_boxes(*transpose, operands);
+  return {};
+}
+
+std::unique_ptr<Kernel> make_concat(const LayerOperands& operands) { return make_boxes(operands); }
+std::unique_ptr<Kernel> make_split(const LayerOperands& operands) { return make_boxes(operands); }
+std::unique_ptr<Kernel> make_slice(const LayerOperands& operands) { return make_boxes(operands); }
+std::unique_ptr<Kernel> make_transpose(const LayerOperands& operands) { return make_boxes(operands); }
 
 std::unique_ptr<Kernel> make_reshape(const LayerOperands& operands) {
   const Operand &x = operands.inputs[0], &y = operands.outputs[0];
@@ -214,12 +244,6 @@ std::unique_ptr<Kernel> make_space_depth(const ir::SpaceDepthAttrs& attrs, const
                              wide.strides[2], block * wide.strides[3], wide.strides[3]};
   auto kernel = std::make_unique<MoveKernel>();
   kernel->add(0, 0, {ElementMove(x, y), box, {0, to_depth ? in_wide : in_deep}, {0, to_depth ? in_deep : in_wide}});
-  return kernel;
-}
-
-std::unique_ptr<Kernel> make_reorder(const Operand& from, const Operand& to) {
-  auto kernel = std::make_unique<MoveKernel>();
-  kernel->add(0, 0, {ElementMove(from, to), to.shape, {0, from.strides}, {0, to.strides}});
   return kernel;
 }
 

@@ -51,6 +51,46 @@ bool same_order(const ir::Shape& shape, Layout a, Layout b) {
   return shape[1] <= 1 || spatial <= 1 || shape[0] == 0;
 }
 
+bool is_dense(const Operand& operand) {
+  const ir::Shape dense = strides_of(operand.shape, operand.layout);
+  for (std::size_t d = 0; d < dense.size(); ++d)
+    if (operand.shape[d] > 1 && operand.strides[d] != dense[d]) return false;
+  return true;
+}
+
+std::optional<Rows> rows_of(const Operand& operand) {
+  std::vector<std::size_t> order;  // innermost first
+  const bool channels_last = operand.layout == Layout::channels_last && operand.rank() >= 3;
+  if (channels_last) order.push_back(1);
+  for (std::size_t d = operand.shape.size(); d-- > 0;)
+    if (!channels_last || d != 1) order.push_back(d);
+  Rows rows{1, 0};
+  std::int64_t next = 0;  // the stride of a dimension that goes on
+  for (const std::size_t d : order) {
+    const std::int64_t size = operand.shape[d], stride = operand.strides[d];
+    if (size == 1) continue;
+    if (rows.pitch == 0 && stride == rows.length) {
+      rows.length *= size;
+      continue;
+    }
+    if (rows.pitch == 0 && stride > rows.length)
+      rows.pitch = stride;
+    else if (rows.pitch == 0 || stride != next)
+      return std::nullopt;
+    next = stride * size;
+  }
+  if (rows.pitch == 0) rows.pitch = rows.length;
+  return rows;
+}
+
+std::optional<std::int64_t> pixel_pitch(const Operand& operand, std::int64_t channels) {
+  const std::optional<Rows> rows = rows_of(operand);
+  if (!rows) return std::nullopt;
+  if (rows->length == operand.count()) return channels;
+  if (rows->length != channels) return std::nullopt;
+  return rows->pitch;
+}
+
 ir::Shape broadcast_strides(const Operand& operand, const ir::Shape& shape) {
   ir::Shape strides(shape.size(), 0);
   const std::size_t lead = shape.size() - operand.shape.size();

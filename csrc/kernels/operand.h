@@ -1,6 +1,7 @@
 // What a kernel knows about a tensor that it reads or writes: type, logical shape, physical order, quantization.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -27,7 +28,7 @@ struct Operand {
   ir::DType dtype = ir::DType::undefined;  // undefined: an optional input that is absent
   ir::Shape shape;                         // logical, whatever the layout
   Layout layout = Layout::row_major;
-  ir::Shape strides;  // in elements, per logical dimension
+  ir::Shape strides;  // in elements, per logical dimension; may differ from the layout's: see strided_access()
   std::optional<ir::QuantParams> quant;
   std::optional<ir::Constant> constant;
   LastStep last_step;  // of an output
@@ -50,6 +51,32 @@ ir::Shape strides_of(const ir::Shape& shape, Layout layout);
 
 // Whether both layouts store a tensor of this shape in the same order, so that changing between them is free.
 bool same_order(const ir::Shape& shape, Layout a, Layout b);
+
+// Whether the operand's strides are those of its shape and layout.
+bool is_dense(const Operand& operand);
+
+// An operand in the order of its layout, as rows without gaps that are `pitch` elements apart; a dense one is one row.
+struct Rows {
+  std::int64_t length = 0, pitch = 0;
+
+  // Calls body(offset, element, count) for the pieces of rows that elements [begin, end) are, with the offset of each.
+  template <typename Body>
+  void for_each_piece(std::int64_t begin, std::int64_t end, const Body& body) const {
+    std::int64_t row = begin / length, within = begin % length;
+    while (begin < end) {
+      const std::int64_t count = std::min(length - within, end - begin);
+      body(row * pitch + within, begin, count);
+      begin += count;
+      ++row;
+      within = 0;
+    }
+  }
+};
+std::optional<Rows> rows_of(const Operand& operand);
+
+// From one of the operand's pixels of so many channels (its innermost dimension) to the next, where all are the same
+// distance apart.
+std::optional<std::int64_t> pixel_pitch(const Operand& operand, std::int64_t channels);
 
 // The operand's strides seen from `shape`, to which it broadcasts by numpy's rules: 0 along repeated dimensions.
 ir::Shape broadcast_strides(const Operand& operand, const ir::Shape& shape);

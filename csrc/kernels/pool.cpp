@@ -95,6 +95,8 @@ class PoolKernel : public Kernel {
         element_(x, y),
         dtype_(x.dtype),
         affine_(x.affine()),
+        x_pitch_(pixel_pitch(x, problem_.in_channels).value_or(0)),
+        y_pitch_(pixel_pitch(y, problem_.in_channels).value_or(0)),
         quantizer_(make_quantizer(y)),
         last_step_(y.last_step),
         is_linear_(attrs.activation.kind == ir::Activation::Kind::linear),
@@ -114,7 +116,7 @@ class PoolKernel : public Kernel {
         const WindowCursor window(problem_, pixel);
         for (std::int64_t first = 0; first < channels; first += kBlock) {
           const std::int64_t count = std::min(kBlock, channels - first);
-          const std::int64_t out = pixel * channels + first;
+          const std::int64_t out = pixel * y_pitch_ + first;
           if (attrs_.op == Op::max)
             take_maximum(x + first, window, count, out, context.outputs[0]);
           else
@@ -143,7 +145,7 @@ class PoolKernel : public Kernel {
   std::int64_t find(const WindowCursor& window, std::int64_t first, const T* x, const T** elements) const {
     std::int64_t pixels[WindowTaps::kMost];
     const std::int64_t found = taps_.find(window, first, pixels);
-    for (std::int64_t i = 0; i < found; ++i) elements[i] = x + pixels[i] * problem_.in_channels;
+    for (std::int64_t i = 0; i < found; ++i) elements[i] = x + pixels[i] * x_pitch_;
     return found;
   }
 
@@ -250,6 +252,7 @@ class PoolKernel : public Kernel {
   ElementMove element_;
   DType dtype_;
   Affine affine_;
+  std::int64_t x_pitch_, y_pitch_;  // from pixel to pixel
   Quantizer quantizer_;
   LastStep last_step_;
   double low_ = 0.0, high_ = 0.0;  // see as_limits()

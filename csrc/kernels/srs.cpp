@@ -339,7 +339,7 @@ MeanFactor mean_factor(double scale, std::int64_t count, std::int64_t side, cons
 }
 
 DeviceLayer::DeviceLayer(const LayerOperands& given, Rounding rounding)
-    : layer_(given.layer), operands_{layer_, given.inputs, given.outputs} {
+    : layer_(given.layer), operands_{layer_, given.inputs, given.outputs, given.in_place} {
   const bool moves = ir::is_data_movement(layer_) || layer_.as<ir::GatherAttrs>() || layer_.as<ir::TopKAttrs>();
   const bool fixed_point = moves || FixedPoint(layer_, operands_, rounding).apply();
   if (ir::Activation* f = activation_of(layer_.attrs)) store_slopes(*f);

@@ -10,22 +10,22 @@ void Arena::Free::operator()(std::byte* memory) const { ::operator delete(memory
 Arena::Arena(const ExecutionPlan& plan)
     : memory_(static_cast<std::byte*>(
           ::operator new(std::max<std::size_t>(plan.arena_bytes(), 1), std::align_val_t{kBufferAlignment}))) {
-  const auto add_pointer = [&](int index) {
+  const auto add_pointer = [&](const Step::Place& place) {
     void* address = nullptr;
-    if (index >= 0) {
-      const Storage& storage = plan.storages()[static_cast<std::size_t>(index)];
+    if (place.storage >= 0) {
+      const Storage& storage = plan.storages()[static_cast<std::size_t>(place.storage)];
       switch (storage.kind) {
         case Storage::Kind::arena:
-          address = memory_.get() + storage.offset;
+          address = memory_.get() + storage.offset + place.offset;
           break;
         case Storage::Kind::constant:
-          address = const_cast<std::byte*>(storage.constant.data.get());
+          address = const_cast<std::byte*>(storage.constant.data.get()) + place.offset;
           break;  // only ever an input
         case Storage::Kind::graph_input:
-          patches_.push_back({pointers_.size(), storage.index, false});
+          patches_.push_back({pointers_.size(), storage.index, place.offset, false});
           break;
         case Storage::Kind::graph_output:
-          patches_.push_back({pointers_.size(), storage.index, true});
+          patches_.push_back({pointers_.size(), storage.index, place.offset, true});
           break;
       }
     }
@@ -33,16 +33,18 @@ Arena::Arena(const ExecutionPlan& plan)
   };
   for (const Step& step : plan.steps()) {
     Call call{step.kernel.get(), pointers_.size(), 0, memory_.get() + step.scratch_offset, step.kernel->make_state()};
-    for (const int input : step.inputs) add_pointer(input);
+    for (const Step::Place& input : step.inputs) add_pointer(input);
     call.outputs = pointers_.size();
-    for (const int output : step.outputs) add_pointer(output);
+    for (const Step::Place& output : step.outputs) add_pointer(output);
     calls_.push_back(std::move(call));
   }
 }
 
 void Arena::bind(Span<const void* const> inputs, Span<void* const> outputs) {
-  for (const Patch& patch : patches_)
-    pointers_[patch.pointer] = patch.is_output ? outputs[patch.external] : const_cast<void*>(inputs[patch.external]);
+  for (const Patch& patch : patches_) {
+    void* const given = patch.is_output ? outputs[patch.external] : const_cast<void*>(inputs[patch.external]);
+    pointers_[patch.pointer] = static_cast<std::byte*>(given) + patch.offset;
+  }
 }
 
 void Arena::execute(const Call& call) const {

@@ -30,6 +30,7 @@ class Arena {
   struct Patch {
     std::size_t pointer;  // in pointers_
     std::size_t external;
+    std::size_t offset;  // from what is given
     bool is_output;
   };
   struct Call {
