@@ -70,8 +70,29 @@ def _upsample(draw: Draw, b: ModelBuilder, x: Edge) -> Edge:
     return b.q(y, x.quant)
 
 
+def _halves(draw: Draw, b: ModelBuilder, x: Edge) -> Edge:
+    """A part of a tensor that is cut, and with what is made of another, the whole again."""
+    channels = x.shape[1]
+    cut = draw(st.integers(1, channels - 1))
+    parts = [b.q(y, x.quant) for y in b.split(x, 1, [cut, channels - cut])]
+    made = draw(st.sampled_from((_conv, _pool)))(draw, b, parts[1])
+    if made.shape[2:] != x.shape[2:] or draw(st.booleans()):
+        return made
+    kept = draw(st.sampled_from(([parts[0]], parts, [parts[1], parts[0]])))
+    return _joined(draw, b, [*kept, made])
+
+
+def _joined(draw: Draw, b: ModelBuilder, parts: list[Edge]) -> Edge:
+    """Most quantizers give a concatenation and its parts one scale: then these need not move."""
+    if draw(st.integers(0, 3)) > 0:
+        quant = parts[0].quant
+        parts = [p if p.quant == quant else b.q(b.op("LeakyRelu", [b.dq(p)], alpha=0.5), quant) for p in parts]
+        return b.q(b.op("Concat", [b.dq(p) for p in parts], axis=1), quant)
+    return b.finish(b.op("Concat", [b.dq(p) for p in parts], axis=1))
+
+
 STEPS: tuple[Callable[[Draw, ModelBuilder, Edge], Edge], ...] = (
-    _conv, _conv, _conv, _pool, _activation, _swish, _squeeze_and_excite, _channel_shuffle, _slice, _upsample,
+    _conv, _conv, _conv, _pool, _activation, _swish, _squeeze_and_excite, _channel_shuffle, _slice, _upsample, _halves,
 )  # fmt: skip
 
 
@@ -89,15 +110,18 @@ def random_network(draw: Draw, b: ModelBuilder) -> list[Edge]:
         read.add(x.name)
         merge = draw(st.sampled_from(("none", "none", "add", "concat")))
         if merge == "none":
-            small = x.shape[2] <= 8
-            steps = [s for s in STEPS if s is not _upsample or small]
+            unfit = {_upsample} if x.shape[2] > 8 else set()
+            unfit |= {_channel_shuffle} if x.shape[1] % 2 else set()
+            unfit |= {_halves} if x.shape[1] < 2 else set()
+            steps = [s for s in STEPS if s not in unfit]
             edges.append(draw(st.sampled_from(steps))(draw, b, x))
             continue
         other = draw(st.sampled_from(partners if merge == "add" else stackable))
         read.add(other.name)
-        pair = [b.dq(x), b.dq(other)]
-        joined = b.op("Add", pair) if merge == "add" else b.op("Concat", pair, axis=1)
-        edges.append(b.finish(joined, draw(st.sampled_from((None, "Relu"))) if merge == "add" else None))
+        if merge == "concat":
+            edges.append(_joined(draw, b, [x, other]))
+            continue
+        edges.append(b.finish(b.op("Add", [b.dq(x), b.dq(other)]), draw(st.sampled_from((None, "Relu")))))
     outputs = [e for e in edges if e.name not in read]
     extra = draw(st.sampled_from(edges))
     return outputs if extra in outputs else [*outputs, extra]
