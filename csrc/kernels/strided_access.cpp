@@ -10,7 +10,7 @@ namespace vaip::kernels {
 namespace {
 
 // Shorter runs cost more to begin than a copy of theirs does.
-constexpr std::int64_t kShortestRun = 16;
+constexpr std::int64_t kShortestRun = 64;
 
 bool all_dense(const std::vector<Operand>& operands, std::size_t first = 0) {
   for (std::size_t i = first; i < operands.size(); ++i)

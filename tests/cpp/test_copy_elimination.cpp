@@ -226,9 +226,9 @@ TEST(parts_are_read_where_the_whole_is) {
   for (const DType dtype : {DType::u8, DType::s8}) {
     Net b;
     b.dtype = dtype;
-    const ir::ValueId x = b.convolve(b.input({2, 8, 6, 6}), 48);
-    const std::vector<ir::ValueId> parts = b.split(x, {16, 32});
-    const ir::ValueId half = b.slice(x, 1, 24, 16);
+    const ir::ValueId x = b.convolve(b.input({2, 8, 6, 6}), 192);
+    const std::vector<ir::ValueId> parts = b.split(x, {64, 128});
+    const ir::ValueId half = b.slice(x, 1, 96, 64);
     b.graph.outputs = {b.convolve(parts[0], 8), b.convolve(b.pool(parts[1]), 8), b.convolve(b.sum(half, parts[0]), 8)};
     CHECK_EQ(count(b.graph, "Split"), 0);
     CHECK_EQ(count(b.graph, "Slice"), 0);
@@ -272,8 +272,8 @@ TEST(more_copies_than_are_saved_are_not_made) {
 
 TEST(slices_of_inputs_backwards_and_in_steps) {
   Net b;
-  const ir::ValueId x = b.input({3, 4, 40});
-  const ir::ValueId a = b.slice(x, 0, 2, 2, -2), c = b.slice(x, 1, 3, 4, -1), d = b.slice(x, 2, 39, 13, -3);
+  const ir::ValueId x = b.input({3, 4, 80});
+  const ir::ValueId a = b.slice(x, 0, 2, 2, -2), c = b.slice(x, 1, 3, 4, -1), d = b.slice(x, 2, 79, 26, -3);
   b.graph.outputs = {b.relu(a), b.relu(b.slice(c, 1, 0, 2, 2)), b.relu(d), b.transpose(d, {2, 0, 1}), a};
   CHECK_EQ(count(b.graph, "Slice"), 2);  // d, since the loops over it would be slow, and the output
   expect_as_reference(b.graph, "slices");
