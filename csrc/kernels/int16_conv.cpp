@@ -84,10 +84,13 @@ VAIP_MULTIVERSION void add(const std::int32_t* __restrict sums, std::int64_t cou
 
 }  // namespace
 
+bool Int16Conv::is_possible(const ConvProblem& problem) {
+  return problem.spatial_rank() >= 1 && problem.spatial_rank() <= kMaxRank;
+}
+
 bool Int16Conv::suits(const ConvProblem& problem, ir::DType source) {
   const bool bytes = ir::size_of(source) == 1;
-  return problem.spatial_rank() >= 1 && problem.spatial_rank() <= kMaxRank &&
-         (!bytes || problem.output_pixels() >= kLeastPixels) &&
+  return is_possible(problem) && (!bytes || problem.output_pixels() >= kLeastPixels) &&
          problem.out_channels / problem.groups >= kLeastOutputs &&
          problem.in_channels / problem.groups * ir::element_count(problem.kernel) >= kLeastDepth;
 }

@@ -30,6 +30,7 @@ class Int16Conv {
   Int16Conv(const ConvProblem& problem, const LinearWeights& weights, const Operand& x, const KernelOptions& options,
             const Int16Range& range);
 
+  static bool is_possible(const ConvProblem& problem);  // up to three spatial dimensions
   // Whether it is made for this: depthwise convolutions and, of bytes, products of a few rows are better off elsewhere.
   static bool suits(const ConvProblem& problem, ir::DType source);
 

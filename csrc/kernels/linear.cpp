@@ -59,7 +59,7 @@ void LinearKernel::pack(LinearWeights& weights, const SourceRange& source, Kerne
   choice_ = options.path ? require_path(*options.path, weights, bounds, source, cpu)
                          : choose_path(weights, bounds, source, cpu);
   while (choice_.path != ComputePath::f64 && !build(weights, bounds, source, options)) {
-    if (options.path) fail(ErrorKind::invalid_argument, "oneDNN has no implementation for path ", name(choice_.path));
+    if (options.path) fail(ErrorKind::invalid_argument, "there is no implementation for path ", name(choice_.path));
     const auto next = static_cast<ComputePath>(static_cast<int>(choice_.path) + 1);
     choice_ = choose_path(weights, bounds, source, cpu, next);
   }
@@ -70,6 +70,7 @@ void LinearKernel::pack(LinearWeights& weights, const SourceRange& source, Kerne
 bool LinearKernel::build(LinearWeights& weights, const WeightBounds& bounds, const SourceRange& range,
                          const KernelOptions& options) {
   if (choice_.path == ComputePath::int16) {
+    if (!Int16Conv::is_possible(problem_)) return false;
     largest_accumulator_ = bounds.largest_accumulator(range.centred());
     weights_of_8_bits_ = bounds.fit_8_bits();
     make_int16(weights, options);
@@ -100,8 +101,8 @@ void LinearKernel::restore(LinearWeights& weights, const KernelOptions& options)
   largest_accumulator_ = choice[3];
   weights_of_8_bits_ = choice[4] != 0;
   const bool known = choice[0] >= 0 && choice_.path <= ComputePath::f64 && choice_.chunk_channels >= 1;
-  const bool suits = choice_.path != ComputePath::int16 || Int16Conv::suits(problem_, x_.dtype);
-  if (!known || !suits) from.reject("no kernel is made in this way");
+  const bool possible = choice_.path != ComputePath::int16 || Int16Conv::is_possible(problem_);
+  if (!known || !possible) from.reject("no kernel is made in this way");
   if (choice_.path == ComputePath::f64) {
     panels_ = from.take_values<double>();
     if (panels_.size() != f64_panel_elements(problem_)) from.reject("a section has another size");
