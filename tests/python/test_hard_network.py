@@ -17,7 +17,7 @@ import onnxruntime as ort
 import pytest
 from layer_by_layer import check_layers
 from vaip.demo.digits import held_out_images
-from vaip.quantize.evaluation import Target
+from vaip.quantize.target import Target
 from vaip.sessions import cpu_session
 
 pytest.importorskip("torch", reason="needs the extra: pip install 'vaip[quark]'")

@@ -12,8 +12,8 @@ from conftest import CommandLine
 from layer_by_layer import check_layers
 from vaip.demo.digits import FP32_MODEL, held_out_images, training_images
 from vaip.quantize import CalibrationData, QuantizeError
-from vaip.quantize.evaluation import Target
 from vaip.quantize.qat import train_quantized
+from vaip.quantize.target import Target
 from vaip.sessions import cpu_session
 
 torch = pytest.importorskip("torch", reason="needs the extra: pip install 'vaip[qat]'")

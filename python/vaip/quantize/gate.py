@@ -20,11 +20,11 @@ from vaip.inputs import Arrays
 from vaip.quantize import preflight
 from vaip.quantize.calibration import CalibrationData
 from vaip.quantize.errors import QuantizeError
-from vaip.quantize.evaluation import Evaluation, Evaluator, Score, Target
-from vaip.quantize.mixed_precision import target_for
+from vaip.quantize.evaluation import Evaluation, Evaluator, Score
 from vaip.quantize.recipe import PRECISIONS, Recipe
 from vaip.quantize.sensitivity import Analysis
 from vaip.quantize.static import move_result, quantize_static
+from vaip.quantize.target import Target
 
 Progress = Callable[[str, int, int], None]
 _POWER_OF_TWO = ("minmse", "nonoverflow")
@@ -79,7 +79,7 @@ class GateResult:
     @property
     def provider_options(self) -> dict[str, str]:
         """What a session of the kept model needs so that VitisAIEP takes all of its layers."""
-        return self.kept.recipe.provider_options
+        return {} if self.kept.evaluation is None else self.kept.evaluation.provider_options
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -113,6 +113,7 @@ def climb(
     default the calibration data. Raises QuantizeError where the recipe itself cannot be followed.
     """
     preflight.check_writable(output)
+    preflight.check_on_npu(recipe)
     if output.exists() and output.samefile(model):
         raise QuantizeError(f"{output}: is the model that is to be quantized; name another output")
     if max_drop < 0:
@@ -247,8 +248,7 @@ class _Climber:
 
     def _evaluated(self, recipe: Recipe, path: Path, seconds: float) -> Attempt:
         self._report(f"{recipe.describe()}: evaluating on VitisAIEP", 0, 0)
-        target = target_for(recipe.precisions.values(), self._evaluator.target)
-        evaluation = self._evaluator(path, target)
+        evaluation = self._evaluator(path)
         assert evaluation.score is not None
         assert self._evaluator.float_score is not None
         drop = self._evaluator.float_score - evaluation.score

@@ -58,6 +58,15 @@ def check_model(model: onnx.ModelProto, recipe: Recipe) -> None:
         _check_static(model, recipe)
 
 
+def check_on_npu(recipe: Recipe) -> None:
+    """What is to be evaluated on VitisAIEP has to be something that it runs."""
+    if recipe.quark_config is None and not recipe.base.on_npu:
+        raise QuantizeError(
+            f"{recipe.preset} cannot be evaluated: VitisAIEP runs integers and bfloat16, neither float16 nor numbers "
+            "in blocks; take BF16 or A16W8"
+        )
+
+
 def check_writable(output: Path) -> None:
     directory = output.parent
     if output.is_dir():

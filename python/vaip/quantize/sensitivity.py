@@ -23,14 +23,16 @@ from typing import Any
 import onnx
 
 from vaip.inputs import Arrays
+from vaip.quantize import preflight
 from vaip.quantize.calibration import CalibrationData
 from vaip.quantize.errors import QuantizeError
-from vaip.quantize.evaluation import Evaluation, Evaluator, Outputs, Score, Target, compare, outputs_of
+from vaip.quantize.evaluation import Evaluation, Evaluator, Outputs, Score, compare, outputs_of
 from vaip.quantize.float_twin import FloatTwin
-from vaip.quantize.mixed_precision import MOVES, raised, target_for
+from vaip.quantize.mixed_precision import MOVES, raised
 from vaip.quantize.quantized_graph import Layer, QuantizedGraph
 from vaip.quantize.recipe import PRECISIONS, Recipe
 from vaip.quantize.static import quantize_static
+from vaip.quantize.target import Target
 from vaip.sessions import cpu_session
 
 Progress = Callable[[str, int, int], None]
@@ -141,6 +143,7 @@ def layer_sensitivity(
 ) -> Sensitivity:
     """Every layer's damage, and the what-ifs of the `what_if_layers` most sensitive ones at each of `precisions`."""
     recipe = recipe or Recipe()
+    preflight.check_on_npu(recipe)
     report: Progress = progress or (lambda step, done, total: None)
     target = target or Target()
     with tempfile.TemporaryDirectory(prefix="vaip-") as directory:
@@ -167,7 +170,7 @@ def _what_if(
 ) -> WhatIf:
     path = directory / "what_if.onnx"
     onnx.save(analysis.raised({layer: precision}), path)
-    value = evaluate(path, target_for([precision], evaluate.target))
+    value = evaluate(path)
     return WhatIf(
         precision=precision,
         score_gained=_difference(value.score, base.score),

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from vaip.quantize.calibration import CalibrationData
 from vaip.quantize.errors import QuantizeError
 from vaip.quantize.recipe import Recipe
 from vaip.quantize.signature import model_inputs
+from vaip.quantize.target import session_options
 
 Progress = Callable[[str, int, int], None]  # step, done, all
 _WHOLE_IN_ONE_FILE = 1 << 31  # protobuf's limit
@@ -34,9 +36,10 @@ class QuantizationResult:
     recipe: Recipe
     batches: int  # of calibration data
 
-    @property
+    @cached_property
     def provider_options(self) -> dict[str, str]:
-        return self.recipe.provider_options
+        """Session options with which VitisAIEP takes the most of the model: found out by making sessions."""
+        return session_options(self.path)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -46,7 +49,6 @@ class QuantizationResult:
             "seconds": self.seconds,
             "tool": self.tool,
             "calibration_batches": self.batches,
-            "provider_options": self.provider_options,
             "recipe": self.recipe.to_dict(),
         }
 
