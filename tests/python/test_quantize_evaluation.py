@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from vaip.demo.digits import FP32_MODEL, INT8_MODEL, held_out_images
+from vaip.onnx_files import size_of
 from vaip.quantize import QuantizeError
 from vaip.quantize.evaluation import Evaluator, as_score, compare, load_score
-from vaip.quantize.static import size_of
 from vaip.quantize.target import BF16_OPTION, Target
 
 FLOATS = arrays(np.float32, (4, 5), elements=st.floats(-100, 100, width=32))

@@ -8,13 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import onnx
-
-from vaip.files import written_whole
+from vaip import onnx_files
 from vaip.importing import check, cleaning, onnx_source, pytorch, tensorflow
 from vaip.importing.errors import ModelImportError
 from vaip.importing.shapes import InputShape, parse_shapes
 from vaip.importing.source import Source
+from vaip.onnx_files import opset_of
 
 OPSET = 17  # what AMD recommends
 Progress = Callable[[str, int, int], None]
@@ -75,15 +74,14 @@ def import_model(
     agreement = check.compare(model, found.reference, seed=seed) if verify else None
     report("writing", 3, _STEPS)
     try:
-        with written_whole(target) as temporary:
-            onnx.save(model, temporary)
+        onnx_files.save_whole(model, target)
     except OSError as error:
         raise ModelImportError(f"{target}: cannot be written: {error.strerror or error}") from error
     return ImportResult(
         path=target,
         kind=found.kind,
         framework=found.framework,
-        opset=onnx_source.opset_of(model),
+        opset=opset_of(model),
         nodes=len(model.graph.node),
         inputs=_shapes_of(model.graph.input),
         outputs=_shapes_of(model.graph.output),

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaip.inputs import Arrays
+from vaip.onnx_files import size_of
 from vaip.python_objects import load_object
 from vaip.quantize.errors import QuantizeError
-from vaip.quantize.static import size_of
 from vaip.quantize.target import Target
 from vaip.sessions import cpu_session
 

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
+from vaip.onnx_files import opset_of
 from vaip.quantize.errors import QuantizeError
 from vaip.quantize.recipe import Recipe, Subgraph
 from vaip.quantize.signature import model_inputs
@@ -81,8 +82,8 @@ def check_writable(output: Path) -> None:
 
 
 def _check_opset(model: onnx.ModelProto) -> None:
-    version = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), None)
-    if version is not None and version < MINIMUM_OPSET:
+    version = opset_of(model)
+    if 0 < version < MINIMUM_OPSET:
         raise QuantizeError(
             f"the model has opset {version}; quantizers need {MINIMUM_OPSET} or newer: "
             "`vaip import model.onnx -o newer.onnx --opset 17`"

@@ -22,6 +22,7 @@ from typing import Any
 
 import onnx
 
+from vaip import onnx_files
 from vaip.inputs import Arrays
 from vaip.quantize import preflight
 from vaip.quantize.calibration import CalibrationData
@@ -169,7 +170,7 @@ def _what_if(
     analysis: Analysis, evaluate: Evaluator, base: Evaluation, layer: str, precision: str, directory: Path
 ) -> WhatIf:
     path = directory / "what_if.onnx"
-    onnx.save(analysis.raised({layer: precision}), path)
+    onnx_files.save(analysis.raised({layer: precision}), path)
     value = evaluate(path)
     return WhatIf(
         precision=precision,
