@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import onnx
 from onnx import TensorProto
@@ -23,36 +24,45 @@ def is_large(model: onnx.ModelProto) -> bool:
     return sum(len(tensor.raw_data) for tensor in model.graph.initializer) > LARGEST_FILE
 
 
-@contextmanager
-def weights_aside(model: onnx.ModelProto) -> Iterator[dict[str, bytes]]:
-    """A large model without its weights while this lasts; they are given by name, for give_back(), and come back."""
-    weights = _taken(model) if is_large(model) else {}
-    try:
-        yield weights
-    finally:
-        give_back(model, weights)
-
-
-def give_back(model: onnx.ModelProto, weights: dict[str, bytes]) -> None:
-    """Weights that were taken from this model or from the one that it was made of."""
+def without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of a large model, its weights declared to be elsewhere; of another one the whole."""
+    copy = onnx.ModelProto()
+    if not is_large(model):
+        copy.CopyFrom(model)
+        return copy
+    # Field by field: a copy of all would have the weights, and protobuf keeps the memory of what is cleared.
+    for message, target in ((model, copy), (model.graph, copy.graph)):
+        for field, value in message.ListFields():
+            if field.name not in ("graph", "initializer"):
+                _copy_field(target, field.name, value)
     for tensor in model.graph.initializer:
-        if tensor.name in weights:
-            tensor.ClearField("external_data")
-            tensor.ClearField("data_location")
-            tensor.raw_data = weights[tensor.name]
+        if len(tensor.raw_data) <= _SMALL:
+            copy.graph.initializer.add().CopyFrom(tensor)
+        else:
+            kept = copy.graph.initializer.add(name=tensor.name, dims=tensor.dims, data_type=tensor.data_type)
+            _point_to(kept, "weights", 0, len(tensor.raw_data))
+    return copy
+
+
+def give_weights(model: onnx.ModelProto, source: onnx.ModelProto) -> None:
+    """Back to what has been made of without_weights(source)."""
+    weights = {tensor.name: tensor for tensor in source.graph.initializer}
+    for tensor in model.graph.initializer:
+        if tensor.data_location == TensorProto.EXTERNAL and tensor.name in weights:
+            tensor.CopyFrom(weights[tensor.name])
 
 
 def save(model: onnx.ModelProto, path: Path) -> None:
     """The model in one file, or a large one with its weights beside it in `path`.data."""
-    with weights_aside(model) as weights:
-        if weights:
-            data = path.with_name(f"{path.name}.data")
-            tensors = {tensor.name: tensor for tensor in model.graph.initializer}
-            with open(data, "wb") as file:
-                for name, content in weights.items():
-                    _point_to(tensors[name], data.name, file.tell(), len(content))
-                    file.write(content)
-        path.write_bytes(model.SerializeToString())
+    written = without_weights(model) if is_large(model) else model
+    if written is not model:
+        data = path.with_name(f"{path.name}.data")
+        with open(data, "wb") as file:
+            for tensor, content in zip(written.graph.initializer, model.graph.initializer, strict=True):
+                if tensor.data_location == TensorProto.EXTERNAL:
+                    _point_to(tensor, data.name, file.tell(), len(content.raw_data))
+                    file.write(content.raw_data)
+    path.write_bytes(written.SerializeToString())
 
 
 def save_whole(model: onnx.ModelProto, path: Path) -> None:
@@ -105,14 +115,13 @@ def size_of(path: Path) -> int:
     return sum(file.stat().st_size for file in (path, *(path.parent / name for name in names)))
 
 
-def _taken(model: onnx.ModelProto) -> dict[str, bytes]:
-    weights = {}
-    for tensor in model.graph.initializer:
-        if len(tensor.raw_data) > _SMALL:
-            weights[tensor.name] = tensor.raw_data
-            tensor.ClearField("raw_data")
-            _point_to(tensor, "weights", 0, len(weights[tensor.name]))
-    return weights
+def _copy_field(target: Any, name: str, value: Any) -> None:
+    if isinstance(value, (str, bytes, int, float)):
+        setattr(target, name, value)
+    elif hasattr(value, "extend"):
+        getattr(target, name).extend(value)
+    else:
+        getattr(target, name).CopyFrom(value)
 
 
 def _point_to(tensor: TensorProto, location: str, offset: int, length: int) -> None:

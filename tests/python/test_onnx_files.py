@@ -55,15 +55,16 @@ def test_weights_lie_beside_the_model(large: Path) -> None:
     np.testing.assert_array_equal(logits(original), logits(FP32_MODEL))  # a session of the model in memory
 
 
-def test_a_model_has_its_weights_again_after_it_was_saved(tmp_path: Path) -> None:
+def test_without_weights_and_with_them_again(tmp_path: Path) -> None:
     model = onnx.load(FP32_MODEL)
     content = model.SerializeToString(deterministic=True)
     onnx_files.save(model, tmp_path / "model.onnx")
     assert model.SerializeToString(deterministic=True) == content
-    with onnx_files.weights_aside(model) as weights:
-        assert weights
-        assert model.ByteSize() < len(content) / 2
+    light = onnx_files.without_weights(model)
+    assert light.ByteSize() < len(content) / 2
     assert model.SerializeToString(deterministic=True) == content
+    onnx_files.give_weights(light, model)
+    assert light.SerializeToString(deterministic=True) == content
 
 
 @pytest.mark.parametrize("simplified_by_onnxruntime", [False, True])
@@ -79,10 +80,12 @@ def test_import(large: Path, simplified_by_onnxruntime: bool, monkeypatch: pytes
     np.testing.assert_allclose(logits(directory / "model.onnx"), logits(FP32_MODEL), rtol=1e-4, atol=1e-4)
 
 
-def test_quantize_and_climb(large: Path, tmp_path: Path) -> None:
+def test_quantize_and_climb(large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = tmp_path / "quantized"
     directory.mkdir()
-    plain = quantize_static(large, directory / "plain.onnx", calibration(), RECIPE)
+    monkeypatch.chdir(directory)
+    for _ in range(2):  # over files of before, too
+        plain = quantize_static(large, "plain.onnx", calibration(), RECIPE)
     assert plain.size_bytes == sum(path.stat().st_size for path in directory.iterdir())
     assert plain.source_size_bytes == onnx_files.size_of(large)
     accuracy = as_score(right_answers, "right answers")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -66,7 +67,7 @@ def command(
     trainer = load_object(train)
     if not callable(trainer):
         raise typer.BadParameter(f"'{train}' is {type(trainer).__name__}, not a function.", param_hint="'--train'")
-    with output.progress() as progress:
+    with output.progress() as progress, TemporaryDirectory(prefix="vaip-") as directory:
         progress("reading calibration data", 0, 0)
         data = read_calibration(calib, model, preprocess, batch_size=batch_size, limit=limit, seed=seed)
         score = load_score(evaluation, data.batches) if evaluation is not None else None
@@ -79,16 +80,17 @@ def command(
             preset=preset,
             equalize=equalize,
             seed=seed,
+            untrained=(untrained := Path(directory) / "untrained.onnx"),
             progress=progress,
         )
         progress("evaluating on VitisAIEP", 0, 0)
         evaluator = Evaluator(model, data.batches, score, Target(device))
-        result = evaluator(output_path)
-    drop = None
-    if evaluator.float_score is not None and result.score is not None:
-        drop = evaluator.float_score - result.score
+        before, result = evaluator(untrained), evaluator(output_path)
+    drop = evaluator.drop(result)
     table = empty_table("Quantization-aware training")
     table.add_row(*float_row(evaluator.float_score, evaluator.float_size_bytes))
+    start = f"{trained.preset}, {'equalized, ' if equalize else ''}not trained"
+    table.add_row(start, *evaluation_row(before, evaluator.drop(before)), "")
     table.add_row(f"{trained.preset} + QAT", *evaluation_row(result, drop), f"{trained.seconds:.1f} s")
     shown: list[RenderableType] = [table, Text(f"{trained.path}", style="bold")]
     values: dict[str, Any] = {
@@ -99,6 +101,7 @@ def command(
         "drop": drop,
         "passed": None if max_drop is None or drop is None else drop <= max_drop,
         "evaluation": result.to_dict(),
+        "untrained": before.to_dict(),
     }
     output.result(values, Group(*shown))
     if max_drop is not None and drop is not None and drop > max_drop:

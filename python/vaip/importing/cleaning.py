@@ -41,9 +41,8 @@ def converted(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
     if opset < 18 <= now:
         _drop_default_of_18(model)
     try:
-        with onnx_files.weights_aside(model) as weights:
-            result = version_converter.convert_version(model, opset)
-        onnx_files.give_back(result, weights)
+        result = version_converter.convert_version(onnx_files.without_weights(model), opset)
+        onnx_files.give_weights(result, model)
         return result
     except Exception as error:
         raise ModelImportError(
@@ -97,9 +96,9 @@ def _optimized(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def finished(model: onnx.ModelProto) -> onnx.ModelProto:
     """With shapes for every tensor, a name of its own for every node, and no IR newer than runtimes in use read."""
-    with onnx_files.weights_aside(model) as weights:
-        model = onnx.shape_inference.infer_shapes(model, data_prop=True)
-    onnx_files.give_back(model, weights)
+    inferred = onnx.shape_inference.infer_shapes(onnx_files.without_weights(model), data_prop=True)
+    onnx_files.give_weights(inferred, model)
+    model = inferred
     model.ir_version = min(model.ir_version, NEWEST_IR)
     taken = {node.name for node in model.graph.node}
     seen: set[str] = set()

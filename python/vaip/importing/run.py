@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vaip import onnx_files
+from vaip.files import unwritable
 from vaip.importing import check, cleaning, onnx_source, pytorch, tensorflow
 from vaip.importing.errors import ModelImportError
 from vaip.importing.shapes import InputShape, parse_shapes
@@ -57,13 +58,13 @@ def import_model(
     """Writes the source as an ONNX model and says what it became. Raises ModelImportError and then writes nothing."""
     report = progress or (lambda step, done, total: None)
     target = Path(output)
-    if target.is_dir() or not target.parent.is_dir():
-        raise ModelImportError(f"{target}: cannot be written: it is a directory, or its directory does not exist")
+    if reason := unwritable(target):
+        raise ModelImportError(f"{target}: {reason}")
     report("loading", 0, _STEPS)
     declared = parse_shapes(shapes)
     found = _load(os.fspath(source), declared, factory, inputs, outputs, signature, opset, exporter, nchw)
     report("converting", 1, _STEPS)
-    model = found.model
+    model = found.take_model()
     cleaning.fix_dimensions(model, dims or {})
     model = cleaning.converted(model, opset)
     tool = None

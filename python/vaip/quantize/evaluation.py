@@ -106,6 +106,12 @@ class Evaluator:
     def score(self, session: onnxruntime.InferenceSession) -> float | None:
         return self._score(session) if self._score is not None else None
 
+    def drop(self, evaluation: Evaluation) -> float | None:
+        """What is lost of the float model's score."""
+        if self.float_score is None or evaluation.score is None:
+            return None
+        return self.float_score - evaluation.score
+
     def __call__(self, model: Path) -> Evaluation:
         target, npu = self.target.fitted_to(model)
         agreement = self.agreement(npu.onnxruntime)

@@ -245,9 +245,8 @@ class _Climber:
     def _evaluated(self, recipe: Recipe, path: Path, seconds: float) -> Attempt:
         self._report(f"{recipe.describe()}: evaluating on VitisAIEP", 0, 0)
         evaluation = self._evaluator(path)
-        assert evaluation.score is not None
-        assert self._evaluator.float_score is not None
-        drop = self._evaluator.float_score - evaluation.score
+        drop = self._evaluator.drop(evaluation)
+        assert drop is not None
         return self._add(Attempt(recipe, seconds, evaluation, drop, drop <= self._max_drop, model=path))
 
     def _add(self, attempt: Attempt) -> Attempt:

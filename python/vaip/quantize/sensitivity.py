@@ -117,7 +117,7 @@ class Analysis:
         return raised(self.graph, self.twin, self.ranges, precisions)
 
     def _check(self, model: Path) -> None:
-        source = outputs_of(cpu_session(model, threads=1), self.batches)
+        source = outputs_of(cpu_session(model), self.batches)
         likeness = compare(source, self._reference).sqnr_db
         if likeness is not None and likeness < _LEAST_LIKENESS_DB:
             raise QuantizeError(
@@ -128,7 +128,7 @@ class Analysis:
     def _run(self, constants: Iterable[str], activations: Iterable[str]) -> list[Outputs]:
         model = self.twin.with_quantized(self.graph, constants, activations)
         # Unoptimized: every operator in float32 between its Q and DQ.
-        return outputs_of(cpu_session(model, threads=1, optimize=False), self.batches)
+        return outputs_of(cpu_session(model, optimize=False), self.batches)
 
 
 def layer_sensitivity(
