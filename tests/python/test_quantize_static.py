@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from float_network import FloatNetwork
 from layer_by_layer import check_layers
 from onnx import TensorProto, numpy_helper
-from quantizer_networks import FloatNetwork
 from vaip.quantize import PRESETS, CalibrationData, QuantizeError, Recipe, Subgraph, quantize_static
 from vaip.quantize.recipe import CALIBRATION_METHODS
 
