@@ -169,10 +169,11 @@ def quantize(
     if gate is not None:
         show_gate(output, gate, model)
         return
+    calibrated = f", calibrated on {result.batches} batches" if result.batches else ""
     before, after = result.source_size_bytes / 1e6, result.size_bytes / 1e6
     shown: list[RenderableType] = [
         Text(f"{result.path}: {recipe.describe()} by {result.tool}, {result.seconds:.1f} s", style="bold"),
-        Text(f"{before:.2f} MB -> {after:.2f} MB, calibrated on {result.batches} batches"),
+        Text(f"{before:.2f} MB -> {after:.2f} MB{calibrated}"),
     ]
     values = result.to_dict()
     if report is None:
