@@ -37,14 +37,13 @@ void require_integers(const UnitBuilder& unit, const ir::Value& factor) {
   }
 }
 
-// Both operands are numbers of one kind; but a quantized constant stands for floats, too.
-void require_one_kind(const UnitBuilder& unit, const ir::Value& a, const ir::Value& b) {
+// Both operands are numbers of one kind; a quantized constant stands for floats, too. Beside a float one a quantized
+// tensor is read as the real numbers that it stands for, where floats are converted.
+void make_one_kind(UnitBuilder& unit, const ir::Value& a, const ir::Value& b) {
   const auto is_float = [](const ir::Value& v) { return !v.quant; };
   const auto is_integer = [](const ir::Value& v) { return v.quant && !v.constant; };
-  for (const auto& [real, integer] : {std::pair(&a, &b), std::pair(&b, &a)}) {
-    if (is_float(*real) && is_integer(*integer))
-      unit.decline("`", real->name, "` is float and `", integer->name, "` is quantized; quantize both, or neither");
-  }
+  if (is_integer(a) && is_float(b)) unit.dequantize(0);
+  if (is_integer(b) && is_float(a)) unit.dequantize(1);
 }
 
 // Adds a factor: quantized, a constant or not. What is a weight, per channel or packed, is on the right.
@@ -102,7 +101,7 @@ void conv(UnitBuilder& unit, const ir::Activation& activation) {
   const ir::Value x = unit.add_activation(0);
   require_integers(unit, x);
   const ir::Value weight = unit.add_weight(1);
-  require_one_kind(unit, x, weight);
+  make_one_kind(unit, x, weight);
   unit.add_bias(2);
   ir::ConvAttrs attrs = read_conv(unit, x, weight);
   attrs.activation = activation;
@@ -114,7 +113,7 @@ void conv_transpose(UnitBuilder& unit) {
   const ir::Value x = unit.add_activation(0);
   require_integers(unit, x);
   const ir::Value weight = unit.add_weight(1);
-  require_one_kind(unit, x, weight);
+  make_one_kind(unit, x, weight);
   const std::size_t rank = weight.shape.size();
   if (rank < 3 || rank > 5) unit.decline("a weight of rank ", rank, "; 1 to 3 spatial dimensions are supported");
   if (weight.quant && !weight.quant->per_tensor() && weight.quant->axis != 1) {
@@ -149,7 +148,7 @@ void gemm(UnitBuilder& unit, const ir::Activation& activation) {
   if (block_product(unit, attrs)) return;
   const ir::Value a = add_left_factor(unit);
   const ir::Value b = add_right_factor(unit);
-  require_one_kind(unit, a, b);
+  make_one_kind(unit, a, b);
   if (a.shape.size() != 2 || b.shape.size() != 2) {
     reject(node, "operands of shapes ", ir::to_string(a.shape), " and ", ir::to_string(b.shape), " are not matrices");
   }
@@ -167,7 +166,7 @@ void matmul(UnitBuilder& unit) {
 void product(UnitBuilder& unit, ir::MatMulAttrs attrs) {
   const ir::Value a = add_left_factor(unit);
   const ir::Value b = add_right_factor(unit);
-  require_one_kind(unit, a, b);
+  make_one_kind(unit, a, b);
   check_weight_axis(unit, b, attrs.transpose_b);
   unit.require_activation();
   unit.add_absent();

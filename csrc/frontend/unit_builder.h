@@ -85,6 +85,8 @@ class UnitBuilder {
   // The same with a result that is also an output of the node.
   ir::ValueId step_to(ir::LayerAttrs attrs, const char* name, const std::string& output);
   void add_result(ir::ValueId of_a_step) { layer_.inputs.push_back(of_a_step); }
+  // Puts a step before the layer that makes float numbers of the integers which are its input at `position`.
+  void dequantize(std::size_t position);
   const ir::Shape& shape(const std::string& value) const { return known_shape(node(), value); }
   const ir::Shape& shape_of(ir::ValueId of_a_step) const { return local_.value(of_a_step).shape; }
 

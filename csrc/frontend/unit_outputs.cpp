@@ -1,6 +1,7 @@
 // How a unit ends: the activation that joins it, the outputs and what they are kept as.
 #include <algorithm>
 #include <type_traits>
+#include <utility>
 
 #include "frontend/activations.h"
 #include "frontend/unit_builder.h"
@@ -285,6 +286,13 @@ std::vector<ir::ValueId> UnitBuilder::step(ir::LayerAttrs attrs, const char* nam
 ir::ValueId UnitBuilder::step_to(ir::LayerAttrs attrs, const char* name, const std::string& output) {
   end_step(std::move(attrs), name, {output});
   return steps_.back().outputs[0];
+}
+
+void UnitBuilder::dequantize(std::size_t position) {
+  ir::Layer reader = std::exchange(layer_, {});
+  layer_.inputs = {reader.inputs[position]};
+  reader.inputs[position] = step(ir::DequantizeAttrs{}, "dequantized").front();
+  layer_ = std::move(reader);
 }
 
 void UnitBuilder::commit(ir::LayerAttrs attrs) {

@@ -26,6 +26,19 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def unwritable(path: Path) -> str | None:
+    """Why no file can be written there; None if one can. For those who would find out after minutes of work."""
+    if path.is_dir():
+        return "is a directory; the output is a file"
+    if not path.parent.is_dir():
+        return f"the directory {path.parent} does not exist"
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            return None
+    except OSError as error:
+        return f"cannot be written: {error.strerror or error}"
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     with written_whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -101,22 +101,26 @@ def _inference_session(
         settings.add_session_config_entry(key, value)
     if not optimize:
         settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    source = _path_or_bytes(model)
-    if uses_quark_operators(source):
-        add_quark_operators(settings)
-    return ort.InferenceSession(source, settings, providers=providers)
+    with _path_or_bytes(model) as source:
+        if uses_quark_operators(source):
+            add_quark_operators(settings)
+        return ort.InferenceSession(source, settings, providers=providers)
 
 
-def _path_or_bytes(model: Model) -> str | bytes:
+@contextmanager
+def _path_or_bytes(model: Model) -> Iterator[str | bytes]:
     if isinstance(model, bytes):
-        return model
-    if isinstance(model, (str, os.PathLike)):
+        yield model
+    elif isinstance(model, (str, os.PathLike)):
         path = os.fspath(model)
         if not os.path.isfile(path):
             raise Error(f"{path}: no such model file")
-        return path
-    serialized: bytes = model.SerializeToString()
-    return serialized
+        yield path
+    else:
+        from vaip.onnx_files import session_source  # onnx is not imported before somebody has a model of it
+
+        with session_source(model) as source:
+            yield source
 
 
 def _provider_options(

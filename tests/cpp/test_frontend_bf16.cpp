@@ -197,6 +197,26 @@ TEST(fused_operators_become_several_layers) {
   }
 }
 
+// Layers that a quantizer left out: their weights are float, what they read is quantized.
+TEST(quantized_tensors_become_floats_where_the_other_factor_is_one) {
+  FloatModel m;
+  m.quantized_input("q", {2, 4});
+  m.tensor("x", {4, 4});
+  m.op("MatMul", {"q_f", m.weights("w", {4, 4})}, "by_weights");
+  m.op("MatMul", {"x", m.op("Transpose", {"q_f"}, "q_t")}, "on_the_right");
+  m.ends("by_weights");
+  m.ends("on_the_right");
+  CHECK(!all_claimed(frontend::recognise(m.graph)));
+  CHECK(all_claimed(converted(m.graph)));
+  const ir::Graph graph = frontend::lower(m.graph, true);
+  for (const auto& [layer, position] : {std::pair("n_by_weights", 0U), std::pair("n_on_the_right", 1U)}) {
+    const ir::Value& factor = graph.value(layer_of(graph, layer)->inputs[position]);
+    CHECK(factor.dtype == DType::bf16);
+    CHECK(!factor.quant);
+    CHECK(layer_of(graph, std::string(layer) + "/dequantized")->as<ir::DequantizeAttrs>() != nullptr);
+  }
+}
+
 TEST(unsupported_forms_have_a_reason) {
   FloatModel m;
   m.tensor("x", {2, 6, 8});
@@ -205,13 +225,6 @@ TEST(unsupported_forms_have_a_reason) {
        {{"num_heads", std::int64_t{2}}}, "com.microsoft");
   m.ends("a");
   CHECK(converted(m.graph).reasons[0].find("its input past is not supported") != std::string::npos);
-
-  FloatModel mixed;
-  mixed.quantized_input("q", {2, 4});
-  mixed.tensor("x", {4, 4});
-  mixed.op("MatMul", {"q_f", "x"}, "y");
-  mixed.ends("y");
-  CHECK(converted(mixed.graph).reasons[1].find("quantize both, or neither") != std::string::npos);
 
   FloatModel doubles;
   doubles.tensor("x", {2, 4}, DType::f64);

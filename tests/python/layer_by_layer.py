@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import vaip
+from float_network import Arrays
 from onnx import ModelProto
 from oracle import evaluate
-from quantizer_networks import Arrays
 from sessions import EP_NAME, Tally, run, vaip_session
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))

@@ -11,8 +11,9 @@ import pytest
 from conftest import CommandLine
 from vaip.demo.digits import FP32_MODEL, held_out_images, training_images
 from vaip.quantize import CalibrationData, QuantizeError, Recipe
-from vaip.quantize.evaluation import Target, as_score
+from vaip.quantize.evaluation import as_score
 from vaip.quantize.gate import GateResult, climb
+from vaip.quantize.target import Target
 from vaip.sessions import cpu_session
 
 RECIPE = Recipe("A8W8", tool="onnxruntime")

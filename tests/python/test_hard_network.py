@@ -17,7 +17,7 @@ import onnxruntime as ort
 import pytest
 from layer_by_layer import check_layers
 from vaip.demo.digits import held_out_images
-from vaip.quantize.evaluation import Target
+from vaip.quantize.target import Target
 from vaip.sessions import cpu_session
 
 pytest.importorskip("torch", reason="needs the extra: pip install 'vaip[quark]'")
@@ -123,6 +123,7 @@ def test_quantization_aware_training_recovers_the_accuracy(directory: Path) -> N
     values = vaip_json(directory, *train)
     assert values["float_score"] > 96
     assert values["drop"] <= 1
+    assert values["untrained"]["claimed_percent"] >= 99
     assert vaip_json(directory, *run)["latency_ms"] > 0
     check_on_npu(directory / "hard_qat.onnx")
 

@@ -10,10 +10,10 @@ import pytest
 from layer_by_layer import check_layers
 from vaip.demo.digits import FP32_MODEL, held_out_images, training_images
 from vaip.quantize import CalibrationData, QuantizeError, Recipe, quantize_static
-from vaip.quantize.evaluation import Target, compare
-from vaip.quantize.mixed_precision import target_for
+from vaip.quantize.evaluation import compare
 from vaip.quantize.quantized_graph import QuantizedGraph
 from vaip.quantize.sensitivity import Analysis
+from vaip.quantize.target import Target
 from vaip.sessions import cpu_session
 
 # onnxruntime's quantizer is always there; with a dynamic batch and float scales.
@@ -89,10 +89,11 @@ def test_raised_layers_run_on_the_npu(
     images, _ = held_out_images()
     path = tmp_path / "mixed.onnx"
     onnx.save(analysis.raised(dict.fromkeys(layers, precision)), path)
-    npu = target_for([precision], Target()).session(path)
+    target, npu = Target().fitted_to(path)
     (result,) = npu.onnxruntime.run(None, {"image": images})
     report = npu.report()
     assert report.unclaimed == []
+    assert (target.options != ()) == (precision == "bfloat16")
     expected = on_cpu(path)
     if precision == "int16":
         graph = QuantizedGraph(onnx.load(path))
@@ -129,7 +130,7 @@ def test_relus_that_saturation_stands_for_come_back(tmp_path: Path) -> None:
         mixed = tmp_path / f"{precision}.onnx"
         onnx.save(found.raised(dict.fromkeys(PRODUCTS, precision)), mixed)
         assert snr(on_cpu(FP32_MODEL), on_cpu(mixed)) > at_least
-        npu = target_for([precision], Target()).session(mixed)
+        _, npu = Target().fitted_to(mixed)
         npu.onnxruntime.run(None, {"image": held_out_images()[0][:2]})
         assert npu.report().unclaimed == []
 

@@ -12,8 +12,8 @@ from conftest import CommandLine
 from layer_by_layer import check_layers
 from vaip.demo.digits import FP32_MODEL, held_out_images, training_images
 from vaip.quantize import CalibrationData, QuantizeError
-from vaip.quantize.evaluation import Target
 from vaip.quantize.qat import train_quantized
+from vaip.quantize.target import Target
 from vaip.sessions import cpu_session
 
 torch = pytest.importorskip("torch", reason="needs the extra: pip install 'vaip[qat]'")
@@ -75,6 +75,12 @@ def float_model(module: nn.Module, path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def needs_brevitas() -> None:
+    for package in ("brevitas", "onnxoptimizer"):
+        pytest.importorskip(package, reason="needs the extra: pip install 'vaip[qat]'")
+
+
 def few_steps(module: nn.Module, rounds: int = 1, rate: float = 1e-3) -> None:
     assert module.training
     images, labels = training_images()
@@ -89,10 +95,9 @@ def few_steps(module: nn.Module, rounds: int = 1, rate: float = 1e-3) -> None:
         optimizer.step()
 
 
+@pytest.mark.usefixtures("needs_brevitas")
 @pytest.mark.parametrize("preset", ["XINT8", "A8W8"])
 def test_the_trained_model_is_claimed_and_exact(preset: str, tmp_path: Path) -> None:
-    pytest.importorskip("brevitas", reason="needs the extra: pip install 'vaip[qat]'")
-    pytest.importorskip("onnxoptimizer", reason="needs the extra: pip install 'vaip[qat]'")
     torch.manual_seed(0)
     module = Residual()
     source, output = float_model(module, tmp_path / "float.onnx"), tmp_path / "trained.onnx"
@@ -116,10 +121,9 @@ def test_the_trained_model_is_claimed_and_exact(preset: str, tmp_path: Path) -> 
     assert check_layers(preset, model, {"image": images[:4]}) == set()
 
 
+@pytest.mark.usefixtures("needs_brevitas")
 def test_training_starts_from_the_weights(tmp_path: Path) -> None:
     """Without a step, the quantized module is the float one but for rounding."""
-    pytest.importorskip("brevitas", reason="needs the extra: pip install 'vaip[qat]'")
-    pytest.importorskip("onnxoptimizer", reason="needs the extra: pip install 'vaip[qat]'")
     torch.manual_seed(0)
     module = Residual()
     source, output = float_model(module, tmp_path / "float.onnx"), tmp_path / "trained.onnx"
@@ -132,10 +136,9 @@ def test_training_starts_from_the_weights(tmp_path: Path) -> None:
     assert np.sum((result - expected) ** 2) < 0.02 * np.sum(expected**2)
 
 
+@pytest.mark.usefixtures("needs_brevitas")
 @pytest.mark.slow
 def test_what_is_trained_is_what_is_exported(tmp_path: Path) -> None:
-    pytest.importorskip("brevitas", reason="needs the extra: pip install 'vaip[qat]'")
-    pytest.importorskip("onnxoptimizer", reason="needs the extra: pip install 'vaip[qat]'")
     torch.manual_seed(0)
     module = Residual()
     source, output = float_model(module, tmp_path / "float.onnx"), tmp_path / "trained.onnx"
@@ -155,6 +158,7 @@ def test_without_brevitas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("needs_brevitas")
 def test_wrong_modules_and_presets(tmp_path: Path) -> None:
     output = tmp_path / "trained.onnx"
     with pytest.raises(QuantizeError, match=r"needs a torch\.nn\.Module, not int"):
@@ -163,7 +167,6 @@ def test_wrong_modules_and_presets(tmp_path: Path) -> None:
         train_quantized(Residual(), few_steps, FP32_MODEL, output, calibration(), preset="BF16")
     with pytest.raises(QuantizeError, match="does not exist"):
         train_quantized(Residual(), few_steps, FP32_MODEL, tmp_path / "nowhere" / "trained.onnx", calibration())
-    pytest.importorskip("brevitas", reason="needs the extra: pip install 'vaip[qat]'")
 
     class Branches(nn.Module):
         def forward(self, image: torch.Tensor) -> torch.Tensor:

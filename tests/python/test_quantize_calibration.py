@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from vaip.quantize import CalibrationData, Preprocessing, QuantizeError
+from vaip.quantize.images import image_files, read_images
+from vaip.quantize.signature import ModelInput
 
 INT64, FLOAT = TensorProto.INT64, TensorProto.FLOAT
 
@@ -251,6 +253,21 @@ def test_preprocessing_from_text(tmp_path: Path) -> None:
     ):
         with pytest.raises(QuantizeError, match=message):
             Preprocessing.parse([text])
+
+
+def test_images_that_do_not_go_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = pytest.importorskip("PIL.Image", reason="needs the extra: pip install 'vaip[images]'")
+    for name, size in (("1.png", (8, 8)), ("2.png", (8, 8)), ("3.png", (12, 9))):
+        images.fromarray(np.zeros(size, np.uint8)).save(tmp_path / name)
+    one = ModelInput("image", np.dtype(np.float32), (1, 1, None, None))
+    files = image_files(tmp_path)
+    as_they_are = Preprocessing(channels="gray", layout="nchw")
+    with pytest.raises(QuantizeError, match=r"3\.png: becomes 1x12x9, the images before it 1x8x8"):
+        read_images(files, as_they_are, one)
+    assert read_images(files[:2], as_they_are, one).shape == (2, 1, 8, 8)
+    monkeypatch.setattr("vaip.quantize.images.LARGEST_DATA", 500)
+    with pytest.raises(QuantizeError, match=r"2 images of 1x8x8 are .* --limit"):
+        read_images(files[:2], as_they_are, one)
 
 
 def test_images_without_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

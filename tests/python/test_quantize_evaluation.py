@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from vaip.demo.digits import FP32_MODEL, INT8_MODEL, held_out_images
+from vaip.onnx_files import size_of
 from vaip.quantize import QuantizeError
-from vaip.quantize.evaluation import Evaluator, Target, as_score, compare, load_score
-from vaip.quantize.static import size_of
+from vaip.quantize.evaluation import Evaluator, as_score, compare, load_score
+from vaip.quantize.target import BF16_OPTION, Target
 
 FLOATS = arrays(np.float32, (4, 5), elements=st.floats(-100, 100, width=32))
 
@@ -57,7 +58,9 @@ def test_the_demo_models() -> None:
     assert 15 < found.agreement.sqnr_db < 60
     one = vaip.simulate(INT8_MODEL, {"image": images[:1]}, device="strix")  # the latency is of one image
     assert found.latency_us == pytest.approx(1e3 * one.latency_ms)
-    assert evaluator(FP32_MODEL, Target(options=(("enable_f32_to_bf16_conversion", "false"),))).claimed_percent == 0
+    assert found.provider_options == {}
+    refused = Target(options=((BF16_OPTION, "false"),))
+    assert Evaluator(FP32_MODEL, batches, target=refused)(FP32_MODEL).claimed_percent == 0
 
 
 def test_a_function_may_take_the_batches() -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from float_network import FloatNetwork
 from layer_by_layer import check_layers
 from onnx import TensorProto, numpy_helper
-from quantizer_networks import FloatNetwork
 from vaip.quantize import PRESETS, CalibrationData, QuantizeError, Recipe, Subgraph, quantize_static
 from vaip.quantize.recipe import CALIBRATION_METHODS
 
@@ -269,7 +269,7 @@ def test_without_quark(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert quantize_static(source, output, calibration(), "A8W8").tool == "onnxruntime"
     output.unlink()
     for recipe, reason in (
-        (Recipe("XINT8"), "it has no XINT8"),
+        (Recipe("XINT8"), "onnxruntime has no XINT8"),
         (Recipe("A8W8", cross_layer_equalization=True), "cross-layer equalization"),
         (Recipe("A8W8", exclude=("^Conv.*",)), "pattern"),
         (Recipe("A8W8", calibration="minmse"), "minmse"),
@@ -330,7 +330,7 @@ def test_models_too_large_for_one_file(tool: str, source: Path, monkeypatch: pyt
     """Weights in a file of their own: as input, and as output where the model would not fit into one file."""
     if tool == "quark":
         pytest.importorskip("quark.onnx", reason=QUARK_IS_MISSING)
-    monkeypatch.setattr("vaip.quantize.static._WHOLE_IN_ONE_FILE", 0)
+    monkeypatch.setattr("vaip.onnx_files.LARGEST_FILE", 0)
     n = FloatNetwork()
     n.dense(n.op("Relu", n.dense(n.input(4, 32), 32, 64)), 64, 32)
     onnx.save(n.build(), source, save_as_external_data=True, location="weights.bin", size_threshold=0)

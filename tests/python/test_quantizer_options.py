@@ -9,10 +9,11 @@ from typing import Any
 
 import onnx
 import pytest
+from float_network import Arrays, Feeds
 from layer_by_layer import check_layers
 from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
-from quantizer_networks import LEFT, NETWORKS, Arrays, Feeds, network
+from quantizer_networks import LEFT, NETWORKS, network
 
 U8, S8, U16, S16 = QuantType.QUInt8, QuantType.QInt8, QuantType.QUInt16, QuantType.QInt16
 U4, S4 = QuantType.QUInt4, QuantType.QInt4

@@ -9,8 +9,9 @@ from typing import Any
 
 import onnx
 import pytest
+from float_network import Arrays, Feeds
 from layer_by_layer import check_layers
-from quantizer_networks import LEFT, NETWORKS, Arrays, Feeds, network
+from quantizer_networks import LEFT, NETWORKS, network
 
 pytest.importorskip("quark.onnx", reason="needs the extra: pip install 'vaip[quark]'")
 

@@ -45,6 +45,20 @@ SCRIPTS: dict[str, dict[str, Any]] = {
         "extra_options": {"ActivationSymmetric": True},
     },
     "cnn_on_ipu": {"enable_ipu_cnn": True, "include_cle": True, "extra_options": {"IPULimitationCheck": True}},
+    "cnn_with_relu6": {
+        "enable_ipu_cnn": True,
+        "enable_dpu": True,
+        "include_cle": True,
+        "extra_options": {"ReplaceClip6Relu": True, "CLESteps": 1, "CLEScaleAppendBias": True},
+    },
+    "cnn_of_products_alone": {
+        "quant_format": vai_q_onnx.QuantFormat.QDQ,
+        "calibrate_method": vai_q_onnx.PowerOfTwoMethod.NonOverflow,
+        "op_types_to_quantize": ["Conv", "Gemm", "MatMul"],
+        "use_external_data_format": True,
+        "enable_ipu_cnn": True,
+        "extra_options": {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": True},
+    },
     "transformer_on_npu": {"calibrate_method": vai_q_onnx.CalibrationMethod.MinMax},
     "int16": {
         "quant_format": vai_q_onnx.VitisQuantFormat.QDQ,
@@ -90,6 +104,14 @@ def test_flags_arrive(needs_quark: None, tmp_path: Path) -> None:
     assert excluded["conv2.weight"].dtype == np.float32
     scales = np.array([a for name, a in excluded.items() if name.endswith("_scale") and a.ndim == 0])
     assert (np.log2(scales) != np.rint(np.log2(scales))).any()
+
+
+def test_a_model_may_be_quantized_in_place(needs_quark: None, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(FP32_MODEL.read_bytes())
+    vai_q_onnx.quantize_static(path, path, Reader(), **SCRIPTS["cnn_on_npu"])
+    assert [node for node in onnx.load(path).graph.node if node.op_type == "QuantizeLinear"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_random_data_without_a_reader(needs_quark: None, tmp_path: Path) -> None:

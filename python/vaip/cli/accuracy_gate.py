@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich import box
@@ -25,14 +26,21 @@ def show_gate(output: Output, result: GateResult, model: Path) -> None:
     else:
         shown.append(Text(f"{result.path}: {result.kept.method}, the best of what was tried", style="bold"))
         shown.append(Text(f"Next: quantization-aware training. {qat_command(result, model)}", style="yellow"))
-    for key, value in result.provider_options.items():
-        shown.append(Text(f"Its bfloat16 layers run on the NPU with the session option {key}={value}", style="yellow"))
+    shown += needed_options(result.provider_options)
     output.result(result.to_dict() | {"qat_command": qat_command(result, model)}, Group(*shown))
     if not result.passed:
         raise QuantizeError(
             f"no method keeps the score within {result.max_drop:g} of {result.float_score:.2f}; the best, "
             f"{result.kept.method}, loses {result.kept.drop:.2f}"
         )
+
+
+def needed_options(options: Mapping[str, str]) -> list[RenderableType]:
+    """How a session has to be made so that the layers which were left float run on the NPU, too."""
+    return [
+        Text(f"Its float layers run on the NPU, in bfloat16, with the session option {key}={value}", style="yellow")
+        for key, value in options.items()
+    ]
 
 
 def qat_command(result: GateResult, model: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -10,13 +11,14 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from vaip.cli.accuracy_gate import empty_table, evaluation_row, float_row
+from vaip.cli.calibration import CALIB, BatchSizeOption, LimitOption, PreprocessOption, read_calibration
 from vaip.cli.common import DeviceOption, EvalOption, JsonOption, ModelArgument, Output
 from vaip.importing.pytorch import load_module
 from vaip.python_objects import load_object
-from vaip.quantize import CalibrationData, Preprocessing
 from vaip.quantize.errors import QuantizeError
-from vaip.quantize.evaluation import Evaluator, Target, load_score
+from vaip.quantize.evaluation import Evaluator, load_score
 from vaip.quantize.qat import PRESETS, train_quantized
+from vaip.quantize.target import Target
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,7 +38,7 @@ def command(
         str,
         typer.Option(metavar="MODULE:FUNCTION", help="function(module): trains it in place, as float training does."),
     ],
-    calib: Annotated[str, typer.Option(help="Calibration data: a folder of images, .npz, .npy, or module:object.")],
+    calib: Annotated[str, CALIB],
     output_path: Annotated[Path, typer.Option("--output", "-o", help="The quantized model.")],
     checkpoint: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="The module's trained weights.")
@@ -47,11 +49,9 @@ def command(
     ] = None,
     preset: Annotated[str, typer.Option(help=f"Scales: {', '.join(PRESETS)}.")] = "XINT8",
     equalize: Annotated[bool, typer.Option(help="Equalize the ranges of channels across layers first.")] = True,
-    preprocess: Annotated[
-        list[str], typer.Option(metavar="KEY=VALUE|FILE.json", help="Of images, as for vaip quantize.")
-    ] = [],  # noqa: B006 (typer copies it)
-    batch_size: Annotated[int, typer.Option(min=1, help="Of the data, where the model's batch is dynamic.")] = 1,
-    limit: Annotated[int | None, typer.Option(min=1, help="So many samples of the data, chosen by --seed.")] = None,
+    preprocess: PreprocessOption = [],  # noqa: B006 (typer copies it)
+    batch_size: BatchSizeOption = 1,
+    limit: LimitOption = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     device: DeviceOption = None,
     as_json: JsonOption = False,
@@ -67,10 +67,9 @@ def command(
     trainer = load_object(train)
     if not callable(trainer):
         raise typer.BadParameter(f"'{train}' is {type(trainer).__name__}, not a function.", param_hint="'--train'")
-    with output.progress() as progress:
+    with output.progress() as progress, TemporaryDirectory(prefix="vaip-") as directory:
         progress("reading calibration data", 0, 0)
-        images = Preprocessing.parse(preprocess) if preprocess else None
-        data = CalibrationData.load(calib, model, preprocessing=images, batch_size=batch_size, limit=limit, seed=seed)
+        data = read_calibration(calib, model, preprocess, batch_size=batch_size, limit=limit, seed=seed)
         score = load_score(evaluation, data.batches) if evaluation is not None else None
         trained = train_quantized(
             load_module(module, checkpoint),
@@ -81,16 +80,17 @@ def command(
             preset=preset,
             equalize=equalize,
             seed=seed,
+            untrained=(untrained := Path(directory) / "untrained.onnx"),
             progress=progress,
         )
         progress("evaluating on VitisAIEP", 0, 0)
         evaluator = Evaluator(model, data.batches, score, Target(device))
-        result = evaluator(output_path)
-    drop = None
-    if evaluator.float_score is not None and result.score is not None:
-        drop = evaluator.float_score - result.score
+        before, result = evaluator(untrained), evaluator(output_path)
+    drop = evaluator.drop(result)
     table = empty_table("Quantization-aware training")
     table.add_row(*float_row(evaluator.float_score, evaluator.float_size_bytes))
+    start = f"{trained.preset}, {'equalized, ' if equalize else ''}not trained"
+    table.add_row(start, *evaluation_row(before, evaluator.drop(before)), "")
     table.add_row(f"{trained.preset} + QAT", *evaluation_row(result, drop), f"{trained.seconds:.1f} s")
     shown: list[RenderableType] = [table, Text(f"{trained.path}", style="bold")]
     values: dict[str, Any] = {
@@ -101,6 +101,7 @@ def command(
         "drop": drop,
         "passed": None if max_drop is None or drop is None else drop <= max_drop,
         "evaluation": result.to_dict(),
+        "untrained": before.to_dict(),
     }
     output.result(values, Group(*shown))
     if max_drop is not None and drop is not None and drop > max_drop:

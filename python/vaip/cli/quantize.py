@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,17 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vaip.cli.accuracy_gate import show_gate
+from vaip.cli.accuracy_gate import needed_options, show_gate
+from vaip.cli.calibration import (
+    CALIB,
+    BatchSizeOption,
+    EqualizeOption,
+    LimitOption,
+    MethodOption,
+    PreprocessOption,
+    PresetOption,
+    read_calibration,
+)
 from vaip.cli.common import (
     DeviceOption,
     DimOption,
@@ -23,11 +34,13 @@ from vaip.cli.common import (
     options_from,
 )
 from vaip.python_objects import load_object
-from vaip.quantize import PRESETS, CalibrationData, Preprocessing, QuantizationResult, Recipe, Subgraph, quantize_static
-from vaip.quantize.evaluation import Target, load_score
+from vaip.quantize import PRESETS, Recipe, Subgraph, quantize_static
+from vaip.quantize.evaluation import load_score
 from vaip.quantize.gate import GateResult, climb
 from vaip.quantize.preflight import fix_dimensions, read_model
-from vaip.quantize.recipe import CALIBRATION_METHODS, FAST_FINETUNE, PRECISIONS, TOOLS
+from vaip.quantize.recipe import FAST_FINETUNE, PRECISIONS, TOOLS
+from vaip.quantize.target import Target
+from vaip.report import Report
 from vaip.simulation import simulate
 
 
@@ -46,26 +59,15 @@ def quantize(
         Path | None,
         typer.Option("--output", "-o", help="The quantized model. Default: MODEL_preset.onnx beside it."),
     ] = None,
-    preset: Annotated[str, typer.Option(help="How to quantize; --presets lists them.")] = "XINT8",
+    preset: PresetOption = "XINT8",
     presets: Annotated[bool, typer.Option("--presets", help="List the presets.")] = False,
-    calib: Annotated[
-        str | None,
-        typer.Option(help="Calibration data: a folder of images, a .npz or .npy file, or module:object."),
-    ] = None,
-    preprocess: Annotated[
-        list[str],
-        typer.Option(
-            metavar="KEY=VALUE|FILE.json",
-            help="Of images: resize, crop, scale, mean, std, channels (rgb, bgr, gray), layout (nchw, nhwc).",
-        ),
-    ] = [],  # noqa: B006 (typer copies it)
-    batch_size: Annotated[int, typer.Option(min=1, help="Of the data, where the model's batch is dynamic.")] = 1,
-    limit: Annotated[int | None, typer.Option(min=1, help="So many samples of the data, chosen by --seed.")] = None,
-    method: Annotated[
-        str | None, typer.Option("--method", help=f"Calibration method: {', '.join(CALIBRATION_METHODS)}.")
-    ] = None,
+    calib: Annotated[str | None, CALIB] = None,
+    preprocess: PreprocessOption = [],  # noqa: B006 (typer copies it)
+    batch_size: BatchSizeOption = 1,
+    limit: LimitOption = None,
+    method: MethodOption = None,
     percentile: Annotated[float | None, typer.Option(help="Of the percentile methods, in percent.")] = None,
-    cle: Annotated[bool, typer.Option("--cle", help="Equalize the ranges of channels across layers first.")] = False,
+    cle: EqualizeOption = False,
     finetune: Annotated[
         str | None, typer.Option(help=f"Fast finetuning of the quantized weights: {', '.join(FAST_FINETUNE)}.")
     ] = None,
@@ -116,7 +118,9 @@ def quantize(
     """
     output = Output(as_json)
     if presets:
-        output.result({"presets": [vars(preset) for preset in PRESETS.values()]}, _preset_table())
+        output.result(
+            {"presets": [{**vars(preset), "on_npu": preset.on_npu} for preset in PRESETS.values()]}, _preset_table()
+        )
         return
     if model is None:
         raise typer.BadParameter("name the model that is to be quantized.", param_hint="'MODEL'")
@@ -144,24 +148,19 @@ def quantize(
     sizes = dims_from(dims)
     target = output_path or model.with_name(f"{model.stem}_{recipe.preset.lower()}.onnx")
     gate: GateResult | None = None
+    report: Report | None = None
     with output.progress() as progress:
         data = None
         if calib is not None:
             progress("reading calibration data", 0, 0)
             declared = read_model(model)
             fix_dimensions(declared, sizes)
-            data = CalibrationData.load(
-                calib,
-                declared,
-                preprocessing=Preprocessing.parse(preprocess) if preprocess else None,
-                batch_size=batch_size,
-                limit=limit,
-                seed=seed,
-            )
+            data = read_calibration(calib, declared, preprocess, batch_size=batch_size, limit=limit, seed=seed)
         if evaluation is None or max_drop is None or data is None:
             result = quantize_static(model, target, data, recipe, dims=sizes, progress=progress)
-            progress("predicting", 0, 0)
-            report = simulate(target, device=device, options=result.provider_options)
+            if recipe.quark_config is not None or recipe.base.on_npu:
+                progress("predicting", 0, 0)
+                report = simulate(target, device=device, options=result.provider_options)
         else:
             score = load_score(evaluation, data.batches)
             gate = climb(
@@ -170,37 +169,47 @@ def quantize(
     if gate is not None:
         show_gate(output, gate, model)
         return
+    calibrated = f", calibrated on {result.batches} batches" if result.batches else ""
+    before, after = result.source_size_bytes / 1e6, result.size_bytes / 1e6
+    shown: list[RenderableType] = [
+        Text(f"{result.path}: {recipe.describe()} by {result.tool}, {result.seconds:.1f} s", style="bold"),
+        Text(f"{before:.2f} MB -> {after:.2f} MB{calibrated}"),
+    ]
+    values = result.to_dict()
+    if report is None:
+        shown.append(Text(f"For other runtimes: VitisAIEP does not run {recipe.preset}", style="yellow"))
+    else:
+        values |= _prediction(report) | {"provider_options": result.provider_options}
+        shown += [*needed_options(result.provider_options), *_placement(report, target)]
+    output.result(values, Group(*shown))
+
+
+def _prediction(report: Report) -> dict[str, Any]:
     nodes = report.nodes
-    values = result.to_dict() | {
+    return {
         "device": report.device,
         "nodes": {"total": nodes.total, "ipu": nodes.ipu, "cpu": nodes.cpu},
         "latency_ms": report.latency_ms,
     }
-    on_device = (
+
+
+def _placement(report: Report, model: Path) -> Iterator[RenderableType]:
+    nodes = report.nodes
+    yield Text(
         f"{nodes.ipu} of {nodes.total} nodes on the NPU, {report.latency_ms:.3f} ms predicted on {report.device}"
     )
-    output.result(values, Group(*_shown(result), Text(on_device)))
-
-
-def _shown(result: QuantizationResult) -> list[RenderableType]:
-    before, after = result.source_size_bytes / 1e6, result.size_bytes / 1e6
-    shown: list[RenderableType] = [
-        Text(f"{result.path}: {result.recipe.describe()} by {result.tool}, {result.seconds:.1f} s", style="bold"),
-        Text(f"{before:.2f} MB -> {after:.2f} MB, calibrated on {result.batches} batches"),
-    ]
-    for key, value in result.provider_options.items():
-        shown.append(Text(f"Its bfloat16 layers run on the NPU with the session option {key}={value}", style="yellow"))
-    return shown
+    if nodes.cpu:
+        yield Text(f"Why the others stay on the CPU: vaip partition {model}")
 
 
 def _preset_table() -> Table:
     table = Table(box=box.SIMPLE_HEAD)
-    for column in ("preset", "activations", "weights", "data", "tools", "description"):
+    for column in ("preset", "activations", "weights", "data", "NPU", "tools", "description"):
         table.add_column(column, overflow="fold")
     for preset in PRESETS.values():
         tools = "quark, onnxruntime" if preset.onnxruntime else "quark"
-        data = "yes" if preset.calibrated else "no"
-        table.add_row(preset.name, preset.activation, preset.weight, data, tools, preset.description)
+        data, on_npu = ("yes" if answer else "no" for answer in (preset.calibrated, preset.on_npu))
+        table.add_row(preset.name, preset.activation, preset.weight, data, on_npu, tools, preset.description)
     return table
 
 

@@ -13,12 +13,23 @@ from rich.table import Table
 from rich.text import Text
 
 from vaip._core import Error
+from vaip.cli.calibration import (
+    CALIB,
+    BatchSizeOption,
+    EqualizeOption,
+    LimitOption,
+    MethodOption,
+    PreprocessOption,
+    PresetOption,
+    read_calibration,
+)
 from vaip.cli.common import ConfigOption, DeviceOption, EvalOption, JsonOption, ModelArgument, Output
-from vaip.quantize import CalibrationData, Preprocessing, Recipe
-from vaip.quantize.evaluation import Target, load_score
-from vaip.quantize.recipe import CALIBRATION_METHODS, PRECISIONS
+from vaip.quantize import Recipe
+from vaip.quantize.evaluation import load_score
+from vaip.quantize.recipe import PRECISIONS
 from vaip.quantize.sensitivity import WHAT_IF_LAYERS, Sensitivity, WhatIf, layer_sensitivity
 from vaip.quantize.sensitivity_plot import draw
+from vaip.quantize.target import Target
 from vaip.sweep import plot
 
 _LONGEST_NAME = 40
@@ -33,25 +44,20 @@ def add_to(app: typer.Typer) -> None:
 
 def command(
     model: ModelArgument,
-    calib: Annotated[str, typer.Option(help="Calibration data: a folder of images, .npz, .npy, or module:object.")],
+    calib: Annotated[str, CALIB],
     evaluation: EvalOption = None,
-    preset: Annotated[
-        str, typer.Option(help="How the model is quantized; vaip quantize --presets lists them.")
-    ] = "XINT8",
-    method: Annotated[
-        str | None, typer.Option("--method", help=f"Calibration method: {', '.join(CALIBRATION_METHODS)}.")
-    ] = None,
-    cle: Annotated[bool, typer.Option("--cle", help="Equalize the ranges of channels across layers first.")] = False,
+    preset: PresetOption = "XINT8",
+    method: MethodOption = None,
+    cle: EqualizeOption = False,
     layers: Annotated[
         int, typer.Option(min=0, help="What-ifs for so many of the most sensitive layers; 0: none.")
     ] = WHAT_IF_LAYERS,
     precisions: Annotated[str, typer.Option(metavar="TYPE,...", help="Precisions of the what-ifs.")] = ",".join(
         PRECISIONS
     ),
-    preprocess: Annotated[
-        list[str], typer.Option(metavar="KEY=VALUE|FILE.json", help="Of images, as for vaip quantize.")
-    ] = [],  # noqa: B006 (typer copies it)
-    limit: Annotated[int | None, typer.Option(min=1, help="So many samples of the data, chosen by --seed.")] = None,
+    preprocess: PreprocessOption = [],  # noqa: B006 (typer copies it)
+    batch_size: BatchSizeOption = 1,
+    limit: LimitOption = None,
     seed: Annotated[int, typer.Option(help="Of the choice of samples.")] = 0,
     plot_file: Annotated[
         Path | None, typer.Option("--plot", dir_okay=False, help="Draw the layers: .png, .svg, .pdf or .html.")
@@ -76,8 +82,7 @@ def command(
             raise Error(f"{plot_file}: there is no directory {plot_file.parent}")
     with output.progress() as progress:
         progress("reading calibration data", 0, 0)
-        images = Preprocessing.parse(preprocess) if preprocess else None
-        data = CalibrationData.load(calib, model, preprocessing=images, limit=limit, seed=seed)
+        data = read_calibration(calib, model, preprocess, batch_size=batch_size, limit=limit, seed=seed)
         result = layer_sensitivity(
             model,
             data,

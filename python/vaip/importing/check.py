@@ -11,9 +11,9 @@ import onnx
 from numpy.typing import NDArray
 
 from vaip.importing.errors import ModelImportError
-from vaip.importing.onnx_source import cpu_session
 from vaip.importing.source import Reference
 from vaip.inputs import make_inputs
+from vaip.sessions import cpu_session
 
 TOLERANCE = 1e-3  # of the output's largest magnitude: frameworks sum in different orders, and approximate functions
 
@@ -26,7 +26,7 @@ class Agreement:
 
 def compare(model: onnx.ModelProto, reference: Reference, *, seed: int) -> Agreement:
     """At all dynamic dimensions 1, and, if there are any, 2: an export may hold for one size only."""
-    session = cpu_session(model.SerializeToString())
+    session = cpu_session(model, optimize=False)
     symbols = {dim for value in session.get_inputs() for dim in value.shape if not isinstance(dim, int)}
     sizes = (1, 2) if symbols else (1,)
     worst = 0.0

@@ -11,8 +11,9 @@ from pathlib import Path
 import onnx
 from onnx import version_converter
 
+from vaip import onnx_files
 from vaip.importing.errors import ModelImportError
-from vaip.importing.onnx_source import opset_of
+from vaip.onnx_files import opset_of
 
 NEWEST_IR = 10  # what onnxruntime 1.18 and newer read
 
@@ -40,7 +41,9 @@ def converted(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
     if opset < 18 <= now:
         _drop_default_of_18(model)
     try:
-        return version_converter.convert_version(model, opset)
+        result = version_converter.convert_version(onnx_files.without_weights(model), opset)
+        onnx_files.give_weights(result, model)
+        return result
     except Exception as error:
         raise ModelImportError(
             f"the model cannot be converted from opset {now} to {opset}: {' '.join(str(error).split())[:300]}; "
@@ -82,13 +85,20 @@ def _optimized(model: onnx.ModelProto) -> onnx.ModelProto:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = str(path)
         options.log_severity_level = 4
-        onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        if onnx_files.is_large(model):
+            options.add_session_config_entry(
+                "session.optimized_model_external_initializers_file_name", "optimized.data"
+            )
+        with onnx_files.session_source(model) as source:
+            onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         return onnx.load(path)
 
 
 def finished(model: onnx.ModelProto) -> onnx.ModelProto:
     """With shapes for every tensor, a name of its own for every node, and no IR newer than runtimes in use read."""
-    model = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    inferred = onnx.shape_inference.infer_shapes(onnx_files.without_weights(model), data_prop=True)
+    onnx_files.give_weights(inferred, model)
+    model = inferred
     model.ir_version = min(model.ir_version, NEWEST_IR)
     taken = {node.name for node in model.graph.node}
     seen: set[str] = set()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from vaip.extras import not_installed
+
 
 class ModelImportError(ValueError):
     """A source that cannot be imported, or an ONNX model that does not compute what its source does."""
@@ -9,4 +11,4 @@ class ModelImportError(ValueError):
 
 def missing(extra: str, error: ImportError) -> ModelImportError:
     """A framework that is not installed, by the extra of VAIP that brings it."""
-    return ModelImportError(f"{error.name or error} is not installed: pip install 'vaip[{extra}]'")
+    return ModelImportError(not_installed(extra, error))

@@ -13,6 +13,8 @@ from vaip.importing.errors import ModelImportError
 from vaip.importing.names import name_outputs
 from vaip.importing.source import Source
 from vaip.inputs import Arrays
+from vaip.onnx_files import opset_of
+from vaip.sessions import cpu_session
 
 
 def from_onnx(path: Path, outputs: Sequence[str]) -> Source:
@@ -21,7 +23,7 @@ def from_onnx(path: Path, outputs: Sequence[str]) -> Source:
     except Exception as error:
         raise ModelImportError(f"{path}: cannot be read as an ONNX model: {' '.join(str(error).split())}") from error
     try:
-        session = cpu_session(model.SerializeToString())
+        session = cpu_session(path, optimize=False)
     except Exception as error:
         raise ModelImportError(f"{path}: onnxruntime does not load it: {' '.join(str(error).split())[:400]}") from error
 
@@ -31,17 +33,3 @@ def from_onnx(path: Path, outputs: Sequence[str]) -> Source:
     if outputs:
         name_outputs(model, outputs)
     return Source("ONNX model", f"opset {opset_of(model)}", model, reference)
-
-
-def cpu_session(model: bytes) -> Any:
-    """A session on onnxruntime's CPU provider that computes what the model says, node by node."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 4
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
-def opset_of(model: onnx.ModelProto) -> int:
-    return next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)

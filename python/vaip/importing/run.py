@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import onnx
-
-from vaip.files import written_whole
+from vaip import onnx_files
+from vaip.files import unwritable
 from vaip.importing import check, cleaning, onnx_source, pytorch, tensorflow
 from vaip.importing.errors import ModelImportError
 from vaip.importing.shapes import InputShape, parse_shapes
 from vaip.importing.source import Source
+from vaip.onnx_files import opset_of
 
 OPSET = 17  # what AMD recommends
 Progress = Callable[[str, int, int], None]
@@ -58,13 +58,13 @@ def import_model(
     """Writes the source as an ONNX model and says what it became. Raises ModelImportError and then writes nothing."""
     report = progress or (lambda step, done, total: None)
     target = Path(output)
-    if target.is_dir() or not target.parent.is_dir():
-        raise ModelImportError(f"{target}: cannot be written: it is a directory, or its directory does not exist")
+    if reason := unwritable(target):
+        raise ModelImportError(f"{target}: {reason}")
     report("loading", 0, _STEPS)
     declared = parse_shapes(shapes)
     found = _load(os.fspath(source), declared, factory, inputs, outputs, signature, opset, exporter, nchw)
     report("converting", 1, _STEPS)
-    model = found.model
+    model = found.take_model()
     cleaning.fix_dimensions(model, dims or {})
     model = cleaning.converted(model, opset)
     tool = None
@@ -75,15 +75,14 @@ def import_model(
     agreement = check.compare(model, found.reference, seed=seed) if verify else None
     report("writing", 3, _STEPS)
     try:
-        with written_whole(target) as temporary:
-            onnx.save(model, temporary)
+        onnx_files.save_whole(model, target)
     except OSError as error:
         raise ModelImportError(f"{target}: cannot be written: {error.strerror or error}") from error
     return ImportResult(
         path=target,
         kind=found.kind,
         framework=found.framework,
-        opset=onnx_source.opset_of(model),
+        opset=opset_of(model),
         nodes=len(model.graph.node),
         inputs=_shapes_of(model.graph.input),
         outputs=_shapes_of(model.graph.output),

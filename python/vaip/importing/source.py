@@ -21,3 +21,8 @@ class Source:
     framework: str  # and its version
     model: onnx.ModelProto
     reference: Reference
+
+    def take_model(self) -> onnx.ModelProto:
+        """For whoever replaces it step by step: a large one must not be in memory once more."""
+        model, self.model = self.model, onnx.ModelProto()
+        return model

@@ -9,13 +9,14 @@ Heavy packages (AMD Quark, PyTorch) are imported when something needs them; the 
 
 from vaip.quantize.calibration import CalibrationData
 from vaip.quantize.errors import QuantizeError
-from vaip.quantize.evaluation import Evaluation, Evaluator, Target
+from vaip.quantize.evaluation import Evaluation, Evaluator
 from vaip.quantize.gate import GateResult, climb
 from vaip.quantize.images import Preprocessing
 from vaip.quantize.presets import PRESETS, Preset
 from vaip.quantize.recipe import Recipe, Subgraph
 from vaip.quantize.sensitivity import Sensitivity, layer_sensitivity
 from vaip.quantize.static import QuantizationResult, quantize_static
+from vaip.quantize.target import Target
 
 __all__ = [
     "PRESETS",

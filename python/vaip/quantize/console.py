@@ -18,8 +18,8 @@ from vaip.quantize.errors import missing
 
 Progress = Callable[[str, int, int], None]
 _BAR = re.compile(r"(\d+)/(\d+) \[")  # tqdm's
-_STARTS = re.compile(r"Start applying (\w+)")
-_STEPS = {"CLE": "equalizing", "SmoothQuant": "smoothing", "FastFinetune": "finetuning"}
+_STARTS = re.compile(r"Start (?:applying|running) (\w+)")
+_STEPS = {"calibration": "calibrating", "CLE": "equalizing", "SmoothQuant": "smoothing", "FastFinetune": "finetuning"}
 
 
 class Console(io.TextIOBase):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from vaip.extras import not_installed
+
 
 class QuantizeError(ValueError):
     """A model, calibration data or a recipe that cannot be quantized; the message names it and says what to do."""
@@ -9,4 +11,4 @@ class QuantizeError(ValueError):
 
 def missing(extra: str, error: ImportError) -> QuantizeError:
     """A package that is not installed, by the extra of VAIP that brings it."""
-    return QuantizeError(f"{error.name or error} is not installed: pip install 'vaip[{extra}]'")
+    return QuantizeError(not_installed(extra, error))

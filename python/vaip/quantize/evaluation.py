@@ -8,47 +8,26 @@ from __future__ import annotations
 
 import inspect
 import math
-import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vaip.description import Device
 from vaip.inputs import Arrays
+from vaip.onnx_files import size_of
 from vaip.python_objects import load_object
 from vaip.quantize.errors import QuantizeError
-from vaip.quantize.static import size_of
-from vaip.sessions import NpuSession, cpu_session
-from vaip.simulation import simulate
+from vaip.quantize.target import Target
+from vaip.sessions import cpu_session
 
 if TYPE_CHECKING:
     import onnxruntime
 
 Outputs = Sequence[NDArray[Any]]
 Score = Callable[[Any], float]  # of an InferenceSession
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where the quantized model runs and its time is predicted."""
-
-    device: str | Device | None = None
-    config: str | os.PathLike[str] | None = None
-    options: tuple[tuple[str, str], ...] = ()
-    threads: int = 0
-
-    def session(self, model: Path) -> NpuSession:
-        return NpuSession(
-            model, device=self.device, config=self.config, options=dict(self.options), threads=self.threads
-        )
-
-    def latency_us(self, model: Path, inputs: Arrays) -> float:
-        predicted = simulate(model, inputs, device=self.device, config=self.config, options=dict(self.options))
-        return 1e3 * predicted.latency_ms
 
 
 @dataclass(frozen=True)
@@ -66,6 +45,7 @@ class Evaluation:
     latency_us: float  # of one inference, of the part that the device runs
     size_bytes: int
     claimed_percent: float  # of the nodes, by VitisAIEP
+    provider_options: dict[str, str] = field(default_factory=dict)  # with which it claims so many
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -126,10 +106,14 @@ class Evaluator:
     def score(self, session: onnxruntime.InferenceSession) -> float | None:
         return self._score(session) if self._score is not None else None
 
-    def __call__(self, model: Path, target: Target | None = None) -> Evaluation:
-        """On `target` where one is given, else on the evaluator's own."""
-        target = target or self.target
-        npu = target.session(model)
+    def drop(self, evaluation: Evaluation) -> float | None:
+        """What is lost of the float model's score."""
+        if self.float_score is None or evaluation.score is None:
+            return None
+        return self.float_score - evaluation.score
+
+    def __call__(self, model: Path) -> Evaluation:
+        target, npu = self.target.fitted_to(model)
         agreement = self.agreement(npu.onnxruntime)
         nodes = npu.report().nodes
         return Evaluation(
@@ -138,6 +122,7 @@ class Evaluator:
             latency_us=target.latency_us(model, self._one_inference),
             size_bytes=size_of(model),
             claimed_percent=100.0 * nodes.ipu / nodes.total if nodes.total else 0.0,
+            provider_options=dict(target.options),
         )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx import helper
 
 from vaip.inputs import Arrays
 from vaip.quantize.calibration import CalibrationData
@@ -71,17 +72,16 @@ class FloatTwin:
 
         model = self.with_quantized(self.graph, (), ())
         names = list(self.graph.activations)
-        present = {value.name for value in model.graph.input} | {value.name for value in model.graph.output}
-        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in present)
+        # Found in the graph: all activations of a batch at once may be gigabytes.
+        ends = [(name, f"{name}/{op}", op) for name in names for op in ("ReduceMin", "ReduceMax")]
+        model.graph.node.extend(helper.make_node(op, [name], [end], keepdims=0) for name, end, op in ends)
+        model.graph.output.extend(onnx.ValueInfoProto(name=end) for _, end, _ in ends)
         session = cpu_session(model)
-        inputs = {value.name for value in session.get_inputs()}
-        found: dict[str, tuple[float, float]] = {}
+        found = dict.fromkeys(names, (0.0, 0.0))
         for batch in batches:
-            asked = [name for name in names if name not in inputs]
-            values = dict(zip(asked, session.run(asked, batch), strict=True)) | batch
-            for name in names:
-                low, high = found.get(name, (0.0, 0.0))
-                found[name] = (min(low, float(np.min(values[name]))), max(high, float(np.max(values[name]))))
+            values = iter(session.run([end for _, end, _ in ends], batch))
+            for name, low, high in zip(names, values, values, strict=True):
+                found[name] = (min(found[name][0], float(low)), max(found[name][1], float(high)))
         return found
 
 

@@ -7,30 +7,27 @@ below, in tuning time first and in device time last, so the first that passes is
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import onnx
-
+from vaip import onnx_files
 from vaip.inputs import Arrays
 from vaip.quantize import preflight
 from vaip.quantize.calibration import CalibrationData
 from vaip.quantize.errors import QuantizeError
-from vaip.quantize.evaluation import Evaluation, Evaluator, Score, Target
-from vaip.quantize.mixed_precision import target_for
+from vaip.quantize.evaluation import Evaluation, Evaluator, Score
 from vaip.quantize.recipe import PRECISIONS, Recipe
 from vaip.quantize.sensitivity import Analysis
-from vaip.quantize.static import move_result, quantize_static
+from vaip.quantize.static import quantize_static
+from vaip.quantize.target import Target
 
 Progress = Callable[[str, int, int], None]
 _POWER_OF_TWO = ("minmse", "nonoverflow")
 _FLOAT_SCALE = ("minmax", "percentile", "entropy")
 _INTEGERS = ("int8", "uint8", "int16", "uint16")
-_ONE_FILE = 1 << 30  # what is larger keeps its weights beside it: protobuf ends at twice that
 # A score of at most 1 is a fraction; this much of it in `max_drop` means that percent were thought of.
 _LARGE_DROP_OF_A_FRACTION = 0.1
 
@@ -79,7 +76,7 @@ class GateResult:
     @property
     def provider_options(self) -> dict[str, str]:
         """What a session of the kept model needs so that VitisAIEP takes all of its layers."""
-        return self.kept.recipe.provider_options
+        return {} if self.kept.evaluation is None else self.kept.evaluation.provider_options
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -113,25 +110,26 @@ def climb(
     default the calibration data. Raises QuantizeError where the recipe itself cannot be followed.
     """
     preflight.check_writable(output)
+    preflight.check_on_npu(recipe)
     if output.exists() and output.samefile(model):
         raise QuantizeError(f"{output}: is the model that is to be quantized; name another output")
     if max_drop < 0:
         raise QuantizeError(f"the drop must be at least 0, not {max_drop:g}")
     report: Progress = progress or (lambda step, done, total: None)
-    with tempfile.TemporaryDirectory(prefix=f".{output.stem}-", dir=output.resolve().parent) as scratch:
+    with onnx_files.scratch_beside(output) as scratch:
         if dims:
-            model = _with_dimensions(model, dims, Path(scratch))
+            model = _with_dimensions(model, dims, scratch)
         report("evaluating the float model", 0, 0)
         evaluator = Evaluator(model, batches or calibration.batches, score, target)
         _check_units(evaluator.float_score, max_drop)
-        climber = _Climber(model, Path(scratch), output.name, calibration, evaluator, max_drop, report)
+        climber = _Climber(model, scratch, output.name, calibration, evaluator, max_drop, report)
         for attempt in climber.rungs(recipe):
             if attempt.passed:
                 break
         kept = climber.best
         assert kept.model is not None
         assert evaluator.float_score is not None
-        move_result(kept.model, output)
+        onnx_files.move(kept.model, output)
     return GateResult(
         path=output,
         float_score=evaluator.float_score,
@@ -146,7 +144,7 @@ def _with_dimensions(model: Path, dims: Mapping[str, int], directory: Path) -> P
     fixed = preflight.read_model(model)
     preflight.fix_dimensions(fixed, dims)
     path = directory / "float.onnx"
-    onnx.save(fixed, path, save_as_external_data=fixed.ByteSize() > _ONE_FILE)
+    onnx_files.save(fixed, path)
     return path
 
 
@@ -240,18 +238,15 @@ class _Climber:
                 start = time.perf_counter()
                 recipe = base.recipe.replace(precisions=dict.fromkeys(ranking[:count], precision))
                 path = self._path()
-                onnx_model = analysis.raised(dict(recipe.precisions))
-                onnx.save(onnx_model, path, save_as_external_data=onnx_model.ByteSize() > _ONE_FILE)
+                onnx_files.save(analysis.raised(dict(recipe.precisions)), path)
                 both.append(self._evaluated(recipe, path, base.seconds + search + time.perf_counter() - start))
             yield max(both, key=lambda attempt: attempt.passed)
 
     def _evaluated(self, recipe: Recipe, path: Path, seconds: float) -> Attempt:
         self._report(f"{recipe.describe()}: evaluating on VitisAIEP", 0, 0)
-        target = target_for(recipe.precisions.values(), self._evaluator.target)
-        evaluation = self._evaluator(path, target)
-        assert evaluation.score is not None
-        assert self._evaluator.float_score is not None
-        drop = self._evaluator.float_score - evaluation.score
+        evaluation = self._evaluator(path)
+        drop = self._evaluator.drop(evaluation)
+        assert drop is not None
         return self._add(Attempt(recipe, seconds, evaluation, drop, drop <= self._max_drop, model=path))
 
     def _add(self, attempt: Attempt) -> Attempt:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 LAYOUTS = ("nchw", "nhwc")
 CHANNELS = ("rgb", "bgr", "gray")
+LARGEST_DATA = 4 << 30  # bytes of all calibration images together
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,23 @@ def image_files(directory: Path) -> list[Path]:
 
 def read_images(files: Sequence[Path], preprocessing: Preprocessing, value: ModelInput) -> NDArray[Any]:
     """One array of all images, in the number format of the model's input."""
-    return np.stack([read_image(path, preprocessing) for path in files]).astype(value.dtype)
+    first = read_image(files[0], preprocessing)
+    size = first.size * value.dtype.itemsize * len(files)
+    if size > LARGEST_DATA:
+        raise QuantizeError(
+            f"{len(files)} images of {'x'.join(map(str, first.shape))} are {size / 1e9:.0f} GB in memory: --limit 300 "
+            "takes so many of them, which is plenty for calibration"
+        )
+    images = np.empty((len(files), *first.shape), value.dtype)
+    for index, path in enumerate(files):
+        image = read_image(path, preprocessing)
+        if image.shape != first.shape:
+            raise QuantizeError(
+                f"{path}: becomes {'x'.join(map(str, image.shape))}, the images before it "
+                f"{'x'.join(map(str, first.shape))}: resize=HEIGHT,WIDTH or crop makes them alike"
+            )
+        images[index] = image
+    return images
 
 
 def read_image(path: Path, preprocessing: Preprocessing) -> NDArray[np.float32]:

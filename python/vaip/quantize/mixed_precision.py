@@ -10,7 +10,6 @@ where the session option `enable_f32_to_bf16_conversion` is set, else the CPU ru
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 
@@ -19,10 +18,8 @@ import onnx
 from numpy.typing import NDArray
 
 from vaip.quantize.errors import QuantizeError
-from vaip.quantize.evaluation import Target
 from vaip.quantize.float_twin import FloatTwin
 from vaip.quantize.quantized_graph import Layer, QuantizedGraph, Surgery
-from vaip.quantize.recipe import BF16_OPTION
 
 # Layers that move values: what they read and write keeps one precision.
 MOVES = frozenset(
@@ -60,13 +57,6 @@ def raised(graph: QuantizedGraph, twin: FloatTwin, ranges: Ranges, precisions: M
     for layer in wide:
         _widen_bias(surgery, graph, twin, layer, widened)
     return surgery.result()
-
-
-def target_for(precisions: Iterable[str], target: Target) -> Target:
-    """Where a model with layers at these precisions runs: float layers need a session option."""
-    if "bfloat16" not in precisions:
-        return target
-    return dataclasses.replace(target, options=(*target.options, (BF16_OPTION, "true")))
 
 
 def _with_moves(graph: QuantizedGraph, chosen: set[str]) -> set[str]:

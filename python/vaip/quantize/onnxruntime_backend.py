@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def unable(recipe: Recipe) -> str | None:
     if recipe.quark_config is not None:
         return "a Quark configuration is given"
     if not recipe.base.onnxruntime:
-        return f"it has no {recipe.preset}"
+        return f"onnxruntime has no {recipe.preset}"
     asked = {
         "cross-layer equalization": recipe.cross_layer_equalization,
         "fast finetuning": recipe.fast_finetune is not None,
@@ -63,7 +64,7 @@ def unable(recipe: Recipe) -> str | None:
             isinstance(item, Subgraph) or item.startswith("^") for item in recipe.exclude
         ),
     }
-    return next((f"it has no {what}" for what, wanted in asked.items() if wanted), None)
+    return next((f"onnxruntime has no {what}" for what, wanted in asked.items() if wanted), None)
 
 
 def quantize(
@@ -74,7 +75,8 @@ def quantize(
     progress("preparing", 0, 0)
     prepared = source.with_name("prepared.onnx")
     try:
-        with quiet(progress):
+        # It takes a file of weights in the current directory for one that it would overwrite.
+        with quiet(progress), contextlib.chdir(output.parent):
             quant_pre_process(source, prepared, skip_symbolic_shape=True, save_as_external_data=external)
             if recipe.preset == "UINT8_DYNAMIC_QUANT":
                 _dynamic(prepared, output, recipe, external)

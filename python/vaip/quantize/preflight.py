@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -11,12 +10,14 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
+from vaip.files import unwritable
+from vaip.onnx_files import opset_of
 from vaip.quantize.errors import QuantizeError
 from vaip.quantize.recipe import Recipe, Subgraph
 from vaip.quantize.signature import model_inputs
 
 MINIMUM_OPSET = 11  # below it, Q/DQ, Clip's and Pad's inputs are not what quantizers expect
-QUANTIZED_OPS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul")
+QUANTIZED_OPS = ("DequantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", "MatMulNBits")
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
 
 
@@ -58,22 +59,23 @@ def check_model(model: onnx.ModelProto, recipe: Recipe) -> None:
         _check_static(model, recipe)
 
 
+def check_on_npu(recipe: Recipe) -> None:
+    """What is to be evaluated on VitisAIEP has to be something that it runs."""
+    if recipe.quark_config is None and not recipe.base.on_npu:
+        raise QuantizeError(
+            f"{recipe.preset} cannot be evaluated: VitisAIEP runs integers and bfloat16, neither float16 nor numbers "
+            "in blocks; take BF16 or A16W8"
+        )
+
+
 def check_writable(output: Path) -> None:
-    directory = output.parent
-    if output.is_dir():
-        raise QuantizeError(f"{output}: is a directory; the output is a file")
-    if not directory.is_dir():
-        raise QuantizeError(f"{output}: the directory {directory} does not exist")
-    try:
-        with tempfile.TemporaryFile(dir=directory):
-            pass
-    except OSError as error:
-        raise QuantizeError(f"{output}: cannot be written: {error.strerror or error}") from error
+    if reason := unwritable(output):
+        raise QuantizeError(f"{output}: {reason}")
 
 
 def _check_opset(model: onnx.ModelProto) -> None:
-    version = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), None)
-    if version is not None and version < MINIMUM_OPSET:
+    version = opset_of(model)
+    if 0 < version < MINIMUM_OPSET:
         raise QuantizeError(
             f"the model has opset {version}; quantizers need {MINIMUM_OPSET} or newer: "
             "`vaip import model.onnx -o newer.onnx --opset 17`"
@@ -82,8 +84,11 @@ def _check_opset(model: onnx.ModelProto) -> None:
 
 def _check_not_quantized(model: onnx.ModelProto) -> None:
     for node in model.graph.node:
-        if node.op_type in QUANTIZED_OPS or "QuantizeLinear" in node.op_type:
-            raise QuantizeError(f"the model is quantized already: node '{node.name}' is a {node.op_type}")
+        if "Quantize" in node.op_type or node.op_type in QUANTIZED_OPS:
+            raise QuantizeError(
+                f"the model is quantized already: node '{node.name}' is a {node.op_type}; give the float model that it "
+                "was made of"
+            )
 
 
 def _check_weights(model: onnx.ModelProto) -> None:

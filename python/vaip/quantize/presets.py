@@ -19,6 +19,12 @@ class Preset:
     static_shapes: bool = False  # what it writes depends on every dimension but the batch
     fast_finetune: str | None = None
 
+    @property
+    def on_npu(self) -> bool:
+        """Whether VitisAIEP runs it: integers and bfloat16, but neither float16 nor numbers in blocks."""
+        kinds = (self.activation.removeprefix("u"), self.weight.removeprefix("u"))
+        return all(kind.startswith("int") or kind in ("bfloat16", "float32") for kind in kinds)
+
 
 _CNN = "power-of-two scales, by the rules of the NPU's CNN compiler; the fastest on the device"
 _BLOCK = "one exponent for a block of values"

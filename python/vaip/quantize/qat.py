@@ -54,11 +54,13 @@ def train_quantized(
     preset: str = "XINT8",
     equalize: bool = True,
     seed: int = 0,
+    untrained: Path | None = None,
     progress: Progress | None = None,
 ) -> TrainedModel:
     """Trains `module` with `train(module)`, its arithmetic quantized, and exports it to `output`.
 
     `float_model` is the module's ONNX model: its inputs, in the order of forward()'s arguments, and its outputs.
+    `untrained` is where the module goes as it is before the training, to tell what that has brought.
     """
     report: Progress = progress or (lambda step, done, total: None)
     preflight.check_writable(output)
@@ -69,6 +71,8 @@ def train_quantized(
     torch.manual_seed(seed)
     report("quantizing the module", 0, 0)
     quantized = prepare(module, calibration.batches, names, preset=preset, equalize=equalize)
+    if untrained is not None:
+        export(quantized, calibration.batches[0], untrained, declared)
     report("training", 0, 0)
     start = time.perf_counter()
     quantized.train()

@@ -23,7 +23,6 @@ CALIBRATION_METHODS = (
 )
 FAST_FINETUNE = ("adaround", "adaquant")
 PRECISIONS = ("int16", "bfloat16")
-BF16_OPTION = "enable_f32_to_bf16_conversion"
 TOOLS = ("auto", "quark", "onnxruntime")
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
@@ -83,12 +82,6 @@ class Recipe:
     @property
     def finetunes(self) -> bool:
         return (self.fast_finetune or self.base.fast_finetune) is not None
-
-    @property
-    def provider_options(self) -> dict[str, str]:
-        """Session options of VitisAIEP with which all of the quantized model is claimed."""
-        # Without being asked, float layers run in bfloat16 only where nothing is quantized.
-        return {BF16_OPTION: "true"} if "bfloat16" in self.precisions.values() else {}
 
     def replace(self, **changes: Any) -> Recipe:
         return dataclasses.replace(self, **changes)

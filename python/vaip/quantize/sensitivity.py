@@ -22,15 +22,18 @@ from typing import Any
 
 import onnx
 
+from vaip import onnx_files
 from vaip.inputs import Arrays
+from vaip.quantize import preflight
 from vaip.quantize.calibration import CalibrationData
 from vaip.quantize.errors import QuantizeError
-from vaip.quantize.evaluation import Evaluation, Evaluator, Outputs, Score, Target, compare, outputs_of
+from vaip.quantize.evaluation import Evaluation, Evaluator, Outputs, Score, compare, outputs_of
 from vaip.quantize.float_twin import FloatTwin
-from vaip.quantize.mixed_precision import MOVES, raised, target_for
+from vaip.quantize.mixed_precision import MOVES, raised
 from vaip.quantize.quantized_graph import Layer, QuantizedGraph
 from vaip.quantize.recipe import PRECISIONS, Recipe
 from vaip.quantize.static import quantize_static
+from vaip.quantize.target import Target
 from vaip.sessions import cpu_session
 
 Progress = Callable[[str, int, int], None]
@@ -114,7 +117,7 @@ class Analysis:
         return raised(self.graph, self.twin, self.ranges, precisions)
 
     def _check(self, model: Path) -> None:
-        source = outputs_of(cpu_session(model, threads=1), self.batches)
+        source = outputs_of(cpu_session(model), self.batches)
         likeness = compare(source, self._reference).sqnr_db
         if likeness is not None and likeness < _LEAST_LIKENESS_DB:
             raise QuantizeError(
@@ -125,7 +128,7 @@ class Analysis:
     def _run(self, constants: Iterable[str], activations: Iterable[str]) -> list[Outputs]:
         model = self.twin.with_quantized(self.graph, constants, activations)
         # Unoptimized: every operator in float32 between its Q and DQ.
-        return outputs_of(cpu_session(model, threads=1, optimize=False), self.batches)
+        return outputs_of(cpu_session(model, optimize=False), self.batches)
 
 
 def layer_sensitivity(
@@ -141,6 +144,7 @@ def layer_sensitivity(
 ) -> Sensitivity:
     """Every layer's damage, and the what-ifs of the `what_if_layers` most sensitive ones at each of `precisions`."""
     recipe = recipe or Recipe()
+    preflight.check_on_npu(recipe)
     report: Progress = progress or (lambda step, done, total: None)
     target = target or Target()
     with tempfile.TemporaryDirectory(prefix="vaip-") as directory:
@@ -166,8 +170,8 @@ def _what_if(
     analysis: Analysis, evaluate: Evaluator, base: Evaluation, layer: str, precision: str, directory: Path
 ) -> WhatIf:
     path = directory / "what_if.onnx"
-    onnx.save(analysis.raised({layer: precision}), path)
-    value = evaluate(path, target_for([precision], evaluate.target))
+    onnx_files.save(analysis.raised({layer: precision}), path)
+    value = evaluate(path)
     return WhatIf(
         precision=precision,
         score_gained=_difference(value.score, base.score),

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import onnx
 from numpy.typing import NDArray
 
+from vaip import onnx_files
 from vaip.quantize import onnxruntime_backend, preflight
 from vaip.quantize.calibration import CalibrationData
 from vaip.quantize.errors import QuantizeError
 from vaip.quantize.recipe import Recipe
 from vaip.quantize.signature import model_inputs
+from vaip.quantize.target import session_options
 
 Progress = Callable[[str, int, int], None]  # step, done, all
-_WHOLE_IN_ONE_FILE = 1 << 31  # protobuf's limit
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,10 @@ class QuantizationResult:
     recipe: Recipe
     batches: int  # of calibration data
 
-    @property
+    @cached_property
     def provider_options(self) -> dict[str, str]:
-        return self.recipe.provider_options
+        """Session options with which VitisAIEP takes the most of the model: found out by making sessions."""
+        return session_options(self.path)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -46,7 +48,6 @@ class QuantizationResult:
             "seconds": self.seconds,
             "tool": self.tool,
             "calibration_batches": self.batches,
-            "provider_options": self.provider_options,
             "recipe": self.recipe.to_dict(),
         }
 
@@ -77,12 +78,13 @@ def quantize_static(
     data = _checked(calibration, proto, recipe)
     tool = choose_tool(recipe)
     # The tools write into a directory of their own under the final name, which a file of weights bears, too.
-    with tempfile.TemporaryDirectory(prefix=f".{target.stem}-", dir=target.resolve().parent) as scratch:
-        prepared, written = Path(scratch) / "source" / "float.onnx", Path(scratch) / "result" / target.name
+    with onnx_files.scratch_beside(target) as scratch:
+        prepared, written = scratch / "source" / "float.onnx", scratch / "result" / target.name
         prepared.parent.mkdir()
         written.parent.mkdir()
-        external = proto.ByteSize() >= _WHOLE_IN_ONE_FILE
-        onnx.save(proto, prepared, save_as_external_data=external)
+        external = onnx_files.is_large(proto)
+        onnx_files.save(proto, prepared)
+        del proto  # a tool reads it again
         report = progress or (lambda step, done, total: None)
         if tool == "quark":
             from vaip.quantize import quark_backend
@@ -90,11 +92,13 @@ def quantize_static(
             quark_backend.quantize(prepared, written, data, recipe, report, external=external)
         else:
             onnxruntime_backend.quantize(prepared, written, data, recipe, report, external=external)
-        files = move_result(written, target)
+        if not written.is_file():
+            raise QuantizeError("the quantizer ended without a model")
+        files = onnx_files.move(written, target)
     return QuantizationResult(
         path=target,
         size_bytes=sum(file.stat().st_size for file in files),
-        source_size_bytes=size_of(source),
+        source_size_bytes=onnx_files.size_of(source),
         seconds=time.perf_counter() - start,
         tool=tool,
         recipe=recipe,
@@ -137,24 +141,3 @@ def needs_data(recipe: Recipe) -> bool:
     if recipe.quark_config is not None:  # it may ask for random data; Quark says so where it does not
         return False
     return recipe.base.calibrated or recipe.finetunes or recipe.smooth_quant is not None or bool(recipe.precisions)
-
-
-def move_result(written: Path, target: Path) -> list[Path]:
-    """Moves the model, and before it the file of weights that it names, to where they belong."""
-    if not written.is_file():
-        raise QuantizeError("the quantizer ended without a model")
-    files = sorted(written.parent.iterdir(), key=lambda file: file == written)
-    for file in files:
-        file.replace(target.parent / file.name)
-    return [target.parent / file.name for file in files]
-
-
-def size_of(path: Path) -> int:
-    """Bytes of a model file and of what it keeps beside it."""
-    names = {
-        entry.value
-        for tensor in onnx.load(path, load_external_data=False).graph.initializer
-        for entry in tensor.external_data
-        if entry.key == "location"
-    }
-    return sum(file.stat().st_size for file in (path, *(path.parent / name for name in names)))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import pathlib
+import tempfile
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
 
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType
 
+from vaip import onnx_files
 from vaip.quantize import static
 from vaip.quantize.calibration import CalibrationData
 from vaip.quantize.console import import_quark
@@ -100,7 +103,12 @@ def quantize_static(
     data = None
     if calibration_data_reader is not None:
         data = CalibrationData(iter(calibration_data_reader.get_next, None), "calibration_data_reader")
-    static.quantize_static(model_input, model_output, data, Recipe(quark_config=config))
+    with tempfile.TemporaryDirectory(prefix="vaip-") as directory:
+        if os.path.exists(model_output) and os.path.samefile(model_input, model_output):  # scripts do that
+            copy = pathlib.Path(directory) / "float.onnx"
+            onnx_files.save(read_model(model_input), copy)
+            model_input = copy
+        static.quantize_static(model_input, model_output, data, Recipe(quark_config=config))
 
 
 def _method(method: Enum) -> Any:
