@@ -63,7 +63,8 @@ TensorInfo tensor_info(const OrtValueInfo& value) {
   check(api().GetDimensionsCount(tensor, &rank));
   info.shape.resize(rank);
   if (rank != 0) check(api().GetDimensions(tensor, info.shape.data(), rank));
-  for (std::int64_t& dim : info.shape) dim = dim < 0 ? ir::kDynamic : dim;
+  // Quark's fine-tuning writes 0 for what it does not know. A tensor that is empty indeed says so when it comes.
+  for (std::int64_t& dim : info.shape) dim = dim <= 0 ? ir::kDynamic : dim;
   return info;
 }
 

@@ -314,6 +314,8 @@ class ModelImport {
           auto [name, info] = read_value_info(reader.message("ValueInfoProto"));
           if (reader.field() == 11) inputs.push_back(name);
           if (reader.field() == 12) graph.outputs.push_back(name);
+          if (reader.field() == 13)  // Quark's fine-tuning writes 0 for what it does not know
+            std::replace(info.shape.begin(), info.shape.end(), std::int64_t{0}, ir::kDynamic);
           graph.values[name] = std::move(info);
           break;
         }

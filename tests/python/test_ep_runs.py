@@ -16,7 +16,8 @@ from ep_models import (
     with_batch,
 )
 from models import ModelBuilder, Style
-from sessions import vaip_session
+from onnx import TensorProto, helper
+from sessions import cpu_session, vaip_session
 
 pytestmark = pytest.mark.usefixtures("only_own_sessions")
 
@@ -35,6 +36,24 @@ def test_dynamic_batch() -> None:
         assert cluster["input_shapes"][0][0] == batch
         assert cluster["cycles"] > 0
     assert newest_report()["clusters"][0]["programs"] == 3
+
+
+def test_dimensions_that_the_file_says_are_zero() -> None:
+    """Quark's fine-tuning writes 0 for the batch of every tensor between the nodes."""
+    builder = network(dynamic_batch=True, float_edges=True)
+    model = builder.build()
+    x = model.graph.input[0]
+    first = next(i for i, node in enumerate(model.graph.node) if x.name in node.input)
+    model.graph.node[first].input[0] = "waves"
+    shape = [dim.dim_value for dim in x.type.tensor_type.shape.dim[1:]]
+    model.graph.node.insert(first, helper.make_node("Sin", [x.name], ["waves"]))
+    model.graph.value_info.append(helper.make_tensor_value_info("waves", TensorProto.FLOAT, [0, *shape]))
+    session = vaip_session(model, fallback=True)
+    assert len(newest_report()["clusters"]) == 1
+    reference = cpu_session(model)
+    for batch in (2, 1):
+        feeds = with_batch(builder, batch)
+        np.testing.assert_array_equal(session.run(None, feeds)[0], reference.run(None, feeds)[0])
 
 
 def test_more_shapes_than_programs_are_kept() -> None:
