@@ -13,14 +13,12 @@
 #include "kernels/matmul_geometry.h"
 #include "kernels/onednn.h"
 #include "kernels/parallel.h"
+#include "kernels/scratch.h"
 
 namespace vaip::kernels {
 namespace {
 
 using dnnl::memory;
-
-constexpr std::size_t kAlignment = 64;
-std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
 SourceRange range_of(const Operand& operand) {
   SourceRange range;

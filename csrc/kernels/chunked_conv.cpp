@@ -9,12 +9,12 @@
 #include "base/error.h"
 #include "kernels/multiversion.h"
 #include "kernels/parallel.h"
+#include "kernels/scratch.h"
 #include "kernels/team_scope.h"
 
 namespace vaip::kernels {
 namespace {
 
-constexpr std::size_t kAlignment = 64;
 constexpr std::size_t kSumBytes = 4;  // s32 or float
 
 template <typename Acc>
@@ -115,7 +115,7 @@ void ChunkedConv::plan_scratch() {
   std::size_t bytes = 0;
   const auto reserve = [&bytes](std::size_t size) {
     const std::size_t offset = bytes;
-    bytes += (size + kAlignment - 1) / kAlignment * kAlignment;
+    bytes += aligned(size);
     return offset;
   };
   const ConvProblem& band = bands_.band();

@@ -13,11 +13,10 @@
 #include "kernels/layers.h"
 #include "kernels/linear.h"
 #include "kernels/parallel.h"
+#include "kernels/scratch.h"
 
 namespace vaip::kernels {
 namespace {
-
-constexpr std::int64_t kAlignment = 64;
 
 // One phase of one dimension, as a convolution.
 struct PhaseAxis {
@@ -269,7 +268,7 @@ ConvTransposeKernel::ConvTransposeKernel(const ir::ConvTransposeAttrs& attrs, co
     if (!phase.direct) result_bytes_ = std::max(result_bytes_, result.size_bytes());
     phases_.push_back(std::move(phase));
   }
-  result_bytes_ = (result_bytes_ + kAlignment - 1) / kAlignment * kAlignment;
+  result_bytes_ = aligned(result_bytes_);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "kernels/multiversion.h"
 #include "kernels/onednn.h"
 #include "kernels/parallel.h"
+#include "kernels/scratch.h"
 #include "kernels/weight_store.h"
 
 #if defined(__x86_64__)
@@ -18,8 +19,7 @@
 namespace vaip::kernels {
 namespace {
 
-constexpr std::int64_t kWidth = kTileWidth;  // output channels of a panel
-constexpr std::size_t kAlignment = 64;
+constexpr std::int64_t kWidth = kTileWidth;    // output channels of a panel
 constexpr std::int64_t kDepthBlock = 512;      // a panel of that depth stays in the first-level cache
 constexpr std::int64_t kWideDepthBlock = 256;  // products of s16 and s8 whose sum surely fits 32 bits
 constexpr std::int64_t kBlockBytes = 1 << 18;  // of rows and sums: half of a usual second-level cache
@@ -30,7 +30,6 @@ constexpr std::int64_t kLeastOutputs = kWidth / 2, kLeastDepth = 16;
 constexpr std::int64_t kLeastPixels = 16;  // for fewer, gathering and widening take longer than they save
 
 constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-constexpr std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
 template <typename T>
 VAIP_MULTIVERSION void centre(const T* __restrict x, std::int64_t count, std::int32_t zero_point,
@@ -114,7 +113,7 @@ Int16Conv::Int16Conv(const ConvProblem& problem, const LinearWeights& weights, c
   // what centre_short() writes too much.
   const bool every_pixel = taps_ == 1 && problem_.groups == 1 && problem_.input == problem_.output;
   const bool dense = every_pixel && depth_ == group_channels_ && depth_ == pixel_pitch_ && depth_ <= kLongestDenseRow;
-  stride_ = dense ? depth_ : depth_ + static_cast<std::int64_t>(kAlignment / sizeof(std::int16_t));
+  stride_ = dense ? depth_ : depth_ + static_cast<std::int64_t>(kScratchAlignment / sizeof(std::int16_t));
   plan_blocks();
   const std::int64_t elements = problem_.groups * panels_ * depth_ * kWidth;
   const dnnl::memory::desc desc({problem_.groups, elements / problem_.groups * (in_bytes_ ? 1 : 2)},

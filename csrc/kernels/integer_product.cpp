@@ -14,14 +14,12 @@
 #include "kernels/matmul_geometry.h"
 #include "kernels/multiversion.h"
 #include "kernels/parallel.h"
+#include "kernels/scratch.h"
 
 namespace vaip::kernels {
 namespace {
 
 enum Input : std::size_t { kA, kB, kZeroPoint, kScale, kBias };
-constexpr std::size_t kAlignment = 64;
-
-std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
 bool has(const LayerOperands& operands, std::size_t input) {
   return input < operands.inputs.size() && operands.inputs[input].present();

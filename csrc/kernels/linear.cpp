@@ -12,15 +12,13 @@
 #include "kernels/gemm.h"
 #include "kernels/parallel.h"
 #include "kernels/real_block.h"
+#include "kernels/scratch.h"
 #include "kernels/weight_store.h"
 
 namespace vaip::kernels {
 namespace {
 
 using ir::DType;
-
-constexpr std::size_t kAlignment = 64;
-std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
 std::size_t f64_panel_elements(const ConvProblem& problem) {
   const std::int64_t depth = problem.in_channels / problem.groups * ir::element_count(problem.kernel);

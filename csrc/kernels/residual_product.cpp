@@ -8,6 +8,7 @@
 #include "base/archive.h"
 #include "kernels/multiversion.h"
 #include "kernels/parallel.h"
+#include "kernels/scratch.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -19,8 +20,6 @@ namespace {
 VAIP_MULTIVERSION void widen(const std::uint8_t* __restrict x, std::int64_t count, std::int16_t* __restrict out) {
   for (std::int64_t i = 0; i < count; ++i) out[i] = x[i];
 }
-
-constexpr std::size_t aligned(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 }  // namespace
 
