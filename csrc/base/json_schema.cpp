@@ -278,10 +278,18 @@ Schema::Check Schema::check_any_of(const Value& value, const Value& schema, cons
                    "expected " + describe(Value::object({{"anyOf", schema.at("anyOf")}})) + ", got " + excerpt(value)};
 }
 
-std::optional<Violation> Schema::first_violation(const Value& document) const { return check(document, schema_, ""); }
+std::optional<Violation> Schema::first_violation(const Value& document) const {
+  return first_violation(document, schema_);
+}
 
-void Schema::validate(const Value& document, const std::string& source) const {
-  if (const auto found = first_violation(document)) fail_at(source, found->pointer, found->message);
+std::optional<Violation> Schema::first_violation(const Value& value, const Value& part) const {
+  return check(value, part, "");
+}
+
+void Schema::validate(const Value& document, const std::string& source) const { validate(document, schema_, source); }
+
+void Schema::validate(const Value& value, const Value& part, const std::string& source) const {
+  if (const auto found = first_violation(value, part)) fail_at(source, found->pointer, found->message);
 }
 
 void fail_at(const std::string& source, const std::string& pointer, const std::string& message) {

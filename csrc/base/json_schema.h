@@ -29,9 +29,12 @@ class Schema {
 
   // The first violation, object keys taken in alphabetical order.
   std::optional<Violation> first_violation(const Value& document) const;
+  // The same for a value that does not come in a whole document. part: of this schema, or a $ref to one.
+  std::optional<Violation> first_violation(const Value& value, const Value& part) const;
 
   // Throws Error(invalid_config) "<source>: <pointer>: <message>" for the first violation.
   void validate(const Value& document, const std::string& source) const;
+  void validate(const Value& value, const Value& part, const std::string& source) const;
 
  private:
   using Check = std::optional<Violation>;

@@ -25,10 +25,9 @@ const Value& schema_document() {
 
 const Value& definition(const std::string& name) { return schema_document().at("$defs").at(name); }
 
-// A part of the schema as a schema of its own, for a value that does not come in a whole document.
-json::Schema schema_of(Value part) {
-  part["$defs"] = schema_document().at("$defs");
-  return json::Schema(std::move(part), kSchemaName);
+const json::Schema& config_schema() {
+  static const json::Schema schema(schema_document(), kSchemaName);
+  return schema;
 }
 
 std::vector<std::string> keys_of(const Value& object) {
@@ -91,7 +90,7 @@ void add_option(const std::string& key, const std::string& text, const std::stri
   }
   const auto& [name, schema] = *found;
   Value value = value_of(text, schema);
-  if (const auto violation = schema_of(schema).first_violation(value)) {
+  if (const auto violation = config_schema().first_violation(value, schema)) {
     const bool boolean = schema.value("type", "") == "boolean";
     fail(ErrorKind::invalid_config, origin, ": ",
          boolean ? "expected 0, 1, true or false, got " + json::excerpt(text) : violation->message);
@@ -114,8 +113,7 @@ constexpr const char* kSharedFields[] = {"cache_dir",
 }  // namespace
 
 void check_document(const Document& document) {
-  static const json::Schema schema(schema_document(), kSchemaName);
-  schema.validate(document.content, document.source);
+  config_schema().validate(document.content, document.source);
 
   std::vector<std::string> known = keys_of(schema_document().at("properties"));
   const std::vector<std::string> vaiml = keys_of(definition("vaiml_config").at("properties"));
@@ -170,7 +168,7 @@ Value target_opts_of(const Settings& settings) {
   const auto found = settings.find("target_opts");
   if (found == settings.end() || text_of(settings, "target_opts").empty()) return nullptr;
   Value value = json::parse(text_of(settings, "target_opts"), found->second.origin);
-  schema_of(Value::object({{"$ref", "#/$defs/target_opts"}})).validate(value, found->second.origin);
+  config_schema().validate(value, Value::object({{"$ref", "#/$defs/target_opts"}}), found->second.origin);
   return value;
 }
 
